@@ -1,0 +1,1 @@
+"""Samples in, samples or numbers out: resampling, G.711, voice activity, pronunciation."""

@@ -1,0 +1,79 @@
+"""All settings, as frozen dataclasses. The only module that reads environment variables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _data_folder(in_checkout: str, in_wheel: str) -> Path:
+    """A folder that lies beside the package in a checkout and inside it in a wheel."""
+    checkout = _PACKAGE.parent / in_checkout
+    return checkout if checkout.is_dir() else _PACKAGE / in_wheel
+
+
+def models_folder() -> Path:
+    """Folder with one folder a model (model.toml, card, our own weights)."""
+    return _data_folder("models", "_models")
+
+
+def web_folder() -> Path:
+    """Folder with the page served at `/`."""
+    return _data_folder("clients/web", "_web")
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights are kept: VOICESERVER_CACHE, else XDG_CACHE_HOME, else ~/.cache."""
+    if own := os.environ.get("VOICESERVER_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "voiceserver"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one session and one server may take. Past a limit the client is told which."""
+
+    sessions: int = 4
+    message_bytes: int = 16 * 2**20
+    session_s: float = 3600.0
+    utterance_s: float = 30.0  # what the listener reads at once; a longer turn is cut
+    backlog_s: float = 60.0  # audio received but not yet listened to
+    dialogue_messages: int = 64
+    run_ahead_s: float = 0.4  # decoded but not yet heard
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What the engine process needs to know."""
+
+    model: str = "nano"
+    slots: int = 4
+    run_ahead_s: float = 0.4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """What `voiceserver serve` needs to know."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    model: str = "nano"
+    api_key: str | None = None  # None: no key asked for
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_environment(cls) -> ServerConfig:
+        """HOST, PORT, VOICESERVER_MODEL, VOICESERVER_API_KEY and VOICESERVER_MAX_SESSIONS over the defaults."""
+        limits = Limits(sessions=int(os.environ.get("VOICESERVER_MAX_SESSIONS", Limits.sessions)))
+        return cls(
+            host=os.environ.get("HOST", cls.host),
+            port=int(os.environ.get("PORT", cls.port)),
+            model=os.environ.get("VOICESERVER_MODEL", cls.model),
+            api_key=os.environ.get("VOICESERVER_API_KEY") or None,
+            limits=limits,
+        )

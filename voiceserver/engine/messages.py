@@ -1,0 +1,212 @@
+"""What the gateway and the engine process say to each other: plain frozen dataclasses, nothing else.
+
+Sample positions named `*_sample` count samples at `LISTEN_RATE_HZ` on the session's input clock: sample 0 is
+the first one the session ever received. `epoch` increments at each interruption; the gateway drops output of
+an older epoch, so a message that crosses a Cancel on the way does no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One message of the dialogue as the thinker reads it."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True)
+class WordTiming:
+    """One spoken word: where it stands in the written reply, and when it is heard.
+
+    `char_start:char_end` index the whole reply text; `start_s`/`end_s` count from the reply's first sample.
+    """
+
+    text: str
+    char_start: int
+    char_end: int
+    start_s: float
+    end_s: float
+
+
+class EndReason(StrEnum):
+    COMPLETED = "completed"
+    MAX_TOKENS = "max_tokens"
+    FAILED = "failed"
+
+
+# --- gateway -> engine ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """Ask for a slot; answered by SessionOpened or SessionRefused."""
+
+    session_id: str
+
+
+@dataclass(frozen=True)
+class CloseSession:
+    session_id: str
+
+
+@dataclass(frozen=True)
+class UserAudio:
+    """More of what the user's microphone sent: mono int16 little-endian at LISTEN_RATE_HZ."""
+
+    session_id: str
+    pcm16: bytes
+
+
+@dataclass(frozen=True)
+class Recognise:
+    """Transcribe `[start_sample, end_sample)`; answered by Recognised with the same request_id.
+
+    A newer Recognise of the same session replaces an older one that has not begun, unless that was `final`.
+    """
+
+    session_id: str
+    request_id: int
+    start_sample: int
+    end_sample: int
+    final: bool  # False: a look at an unfinished utterance, may be dropped under load
+
+
+@dataclass(frozen=True)
+class PredictTurnEnd:
+    """Has the user finished, judging by the sound of `[start_sample, end_sample)`? Answered by TurnEnd."""
+
+    session_id: str
+    request_id: int
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
+class Respond:
+    """Write a reply to the dialogue, and speak it if `speak`. Only one reply a session is under way: a new
+    Respond ends the earlier one without further messages."""
+
+    session_id: str
+    epoch: int
+    response_id: str
+    dialogue: tuple[ChatMessage, ...]
+    speak: bool
+    max_tokens: int  # of text
+    temperature: float  # 0 is greedy
+    verbatim: str | None = None  # speak exactly this text instead of thinking (`voiceserver say`)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """End the reply under way, if its epoch is at most this one. Nothing of it is sent after this is read."""
+
+    session_id: str
+    epoch: int
+
+
+ToEngine = OpenSession | CloseSession | UserAudio | Recognise | PredictTurnEnd | Respond | Cancel
+
+# --- engine -> gateway ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EngineReady:
+    """The weights are loaded and warm; sent once, first."""
+
+    model: str
+    slots: int
+    voice_rate_hz: int  # rate of AudioDelta.pcm16
+    frame_samples: int  # samples of one talker frame at voice_rate_hz
+
+
+@dataclass(frozen=True)
+class SessionOpened:
+    session_id: str
+
+
+@dataclass(frozen=True)
+class SessionRefused:
+    session_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SpeechActivity:
+    """One VAD window of the user's audio, ending at `end_sample`."""
+
+    session_id: str
+    end_sample: int
+    probability: float  # that somebody speaks, 0..1
+    level_dbfs: float  # RMS of the window; silence is -120
+    echo_likeness: float  # 0..1: how well the window is explained by our own recent speech
+
+
+@dataclass(frozen=True)
+class Recognised:
+    session_id: str
+    request_id: int
+    text: str
+    failed: bool = False  # the recogniser could not read this audio (text is then empty)
+
+
+@dataclass(frozen=True)
+class TurnEnd:
+    session_id: str
+    request_id: int
+    probability: float  # that the user's turn is complete, 0..1
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """More of the reply's text, as the thinker writes it (ahead of the sound)."""
+
+    session_id: str
+    epoch: int
+    response_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AudioDelta:
+    """More of the reply's sound: mono int16 little-endian at voice_rate_hz, and words whose timing is now known."""
+
+    session_id: str
+    epoch: int
+    response_id: str
+    pcm16: bytes
+    words: tuple[WordTiming, ...]
+
+
+@dataclass(frozen=True)
+class ResponseEnded:
+    """All of the reply's text and sound has been sent. Not sent for a cancelled or replaced reply."""
+
+    session_id: str
+    epoch: int
+    response_id: str
+    reason: EndReason
+    prompt_tokens: int
+    text_tokens: int
+    audio_frames: int
+    message: str = ""  # what went wrong, when FAILED
+
+
+FromEngine = (
+    EngineReady
+    | SessionOpened
+    | SessionRefused
+    | SpeechActivity
+    | Recognised
+    | TurnEnd
+    | TextDelta
+    | AudioDelta
+    | ResponseEnded
+)

@@ -1,0 +1,1 @@
+"""Network definitions. State is passed explicitly; its leading dimension is the slot."""

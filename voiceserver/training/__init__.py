@@ -1,0 +1,1 @@
+"""Recipes that make our weights, one command each."""
