@@ -1,4 +1,4 @@
-"""Rates and durations as exact derivations, and the two clocks the rest of the code takes time from."""
+"""Rates and durations as exact derivations, and the two clocks that everything takes time from."""
 
 from __future__ import annotations
 

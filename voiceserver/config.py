@@ -68,7 +68,7 @@ class ServerConfig:
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
-        """HOST, PORT, VOICESERVER_MODEL, VOICESERVER_API_KEY and VOICESERVER_MAX_SESSIONS over the defaults."""
+        """The defaults, overridden by HOST, PORT and the VOICESERVER_* variables read below."""
         limits = Limits(sessions=int(os.environ.get("VOICESERVER_MAX_SESSIONS", Limits.sessions)))
         return cls(
             host=os.environ.get("HOST", cls.host),

@@ -1,9 +1,9 @@
 """Every error this project raises on purpose, and how the ones a client may see read on the wire.
 
-    VoiceserverError
-    ├── AssetError            weights missing, damaged or of the wrong shape
-    ├── EngineUnavailable     the engine process is down or restarting
-    └── ClientError           the client asked for something impossible; carries the wire fields
+VoiceserverError
+├── AssetError            weights missing, damaged or of the wrong shape
+├── EngineUnavailable     the engine process is down or restarting
+└── ClientError           the client asked for something impossible; carries the wire fields
 """
 
 from __future__ import annotations

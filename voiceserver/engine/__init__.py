@@ -1,1 +1,1 @@
-"""The synchronous loop in a process of its own, spoken to in the plain dataclasses of `messages`."""
+"""The synchronous loop in a process of its own, spoken to in the dataclasses of `messages`."""

@@ -1,8 +1,8 @@
-"""What the gateway and the engine process say to each other: plain frozen dataclasses, nothing else.
+"""What the gateway and the engine process say to each other: plain frozen dataclasses.
 
-Sample positions named `*_sample` count samples at `LISTEN_RATE_HZ` on the session's input clock: sample 0 is
-the first one the session ever received. `epoch` increments at each interruption; the gateway drops output of
-an older epoch, so a message that crosses a Cancel on the way does no harm.
+Sample positions named `*_sample` count samples at `LISTEN_RATE_HZ` on the session's input clock:
+sample 0 is the first one the session ever received. `epoch` increments at each interruption; the
+gateway drops output of an older epoch, so a message that crosses a Cancel on the way does no harm.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class ChatMessage:
 class WordTiming:
     """One spoken word: where it stands in the written reply, and when it is heard.
 
-    `char_start:char_end` index the whole reply text; `start_s`/`end_s` count from the reply's first sample.
+    `char_start:char_end` index the whole reply text; `start_s`/`end_s` count from the reply's first
+    sample.
     """
 
     text: str
@@ -69,7 +70,8 @@ class UserAudio:
 class Recognise:
     """Transcribe `[start_sample, end_sample)`; answered by Recognised with the same request_id.
 
-    A newer Recognise of the same session replaces an older one that has not begun, unless that was `final`.
+    A newer Recognise of the same session replaces an older one that has not begun, unless that one
+    was `final`.
     """
 
     session_id: str
@@ -81,7 +83,7 @@ class Recognise:
 
 @dataclass(frozen=True)
 class PredictTurnEnd:
-    """Has the user finished, judging by the sound of `[start_sample, end_sample)`? Answered by TurnEnd."""
+    """Does `[start_sample, end_sample)` sound like a finished turn? Answered by TurnEnd."""
 
     session_id: str
     request_id: int
@@ -91,8 +93,11 @@ class PredictTurnEnd:
 
 @dataclass(frozen=True)
 class Respond:
-    """Write a reply to the dialogue, and speak it if `speak`. Only one reply a session is under way: a new
-    Respond ends the earlier one without further messages."""
+    """Write a reply to the dialogue, and speak it if `speak`.
+
+    Only one reply a session is under way: a new Respond ends the earlier one without further
+    messages.
+    """
 
     session_id: str
     epoch: int
@@ -106,7 +111,7 @@ class Respond:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End the reply under way, if its epoch is at most this one. Nothing of it is sent after this is read."""
+    """End the reply under way if its epoch is at most this one; nothing more of it is sent."""
 
     session_id: str
     epoch: int
@@ -176,7 +181,10 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class AudioDelta:
-    """More of the reply's sound: mono int16 little-endian at voice_rate_hz, and words whose timing is now known."""
+    """More of the reply's sound: mono int16 little-endian at voice_rate_hz.
+
+    `words` are those whose timing became known with it.
+    """
 
     session_id: str
     epoch: int
@@ -187,7 +195,7 @@ class AudioDelta:
 
 @dataclass(frozen=True)
 class ResponseEnded:
-    """All of the reply's text and sound has been sent. Not sent for a cancelled or replaced reply."""
+    """All of the reply has been sent. Not said of a cancelled or replaced reply."""
 
     session_id: str
     epoch: int

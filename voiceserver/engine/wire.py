@@ -1,7 +1,7 @@
 """Framing of engine messages on a local stream socket: 4-byte big-endian length, then a pickle.
 
-Both ends are our own processes on one machine and the socket's folder is private to the user, so pickle is
-safe here; it never meets bytes that came from a client.
+Both ends are our own processes on one machine and the socket's folder is private to the user, so
+pickle is safe here; it never meets bytes that came from a client.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def decode(body: bytes) -> ToEngine | FromEngine:
 
 
 class Splitter:
-    """Cuts an incoming byte stream into messages, whatever the sizes of the pieces it arrives in."""
+    """Cuts an incoming byte stream into messages, however it was cut on the way."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

@@ -1,1 +1,1 @@
-"""Sans-I/O conversation state. No torch, no asyncio, no clock reads: time comes in as an argument."""
+"""Sans-I/O conversation state. No torch, no asyncio, no clock reads: time is an argument."""
