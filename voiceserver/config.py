@@ -33,6 +33,12 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "voiceserver"
 
 
+def assets_folder() -> Path | None:
+    """Folder with weights already at hand, VOICESERVER_ASSETS: tried before anything is downloaded."""
+    own = os.environ.get("VOICESERVER_ASSETS")
+    return Path(own) if own else None
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one session and one server may take. Past a limit the client is told which."""
