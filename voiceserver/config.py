@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 
 
 def assets_folder() -> Path | None:
-    """Folder with weights already at hand, VOICESERVER_ASSETS: tried before anything is downloaded."""
+    """Folder with weights already at hand, VOICESERVER_ASSETS: tried before any download."""
     own = os.environ.get("VOICESERVER_ASSETS")
     return Path(own) if own else None
 

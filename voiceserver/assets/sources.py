@@ -1,4 +1,4 @@
-"""Where a file may come from: a local folder, the model hub or Python wheels, as the manifest orders.
+"""Where a file may come from: a local folder, the model hub or Python wheels, in the given order.
 
 A source that is not there is passed over and remembered for the message; whether what came is the
 right file is for the caller to check.
