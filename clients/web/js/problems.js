@@ -1,0 +1,109 @@
+// @ts-check
+/**
+ * What went wrong, in words for the person at the page: what happened and what to do about it.
+ */
+
+export class Problem extends Error {
+  /**
+   * @param {string} title
+   * @param {string} advice
+   */
+  constructor(title, advice) {
+    super(`${title} ${advice}`);
+    this.title = title;
+    this.advice = advice;
+  }
+}
+
+/** The browser hides microphones and audio worklets from pages that came over plain http. */
+export function insecurePage() {
+  return new Problem(
+    "The browser allows no microphone on this page.",
+    "It came over plain http: use https, or http://localhost on the server. You can still type.",
+  );
+}
+
+/**
+ * @param {unknown} cause what getUserMedia threw
+ * @returns {Problem}
+ */
+export function microphoneProblem(cause) {
+  const name = cause instanceof DOMException ? cause.name : "";
+  if (name === "NotAllowedError" || name === "SecurityError") {
+    return new Problem(
+      "The microphone is blocked.",
+      "Allow it in the browser's site settings, then press the button again. You can still type.",
+    );
+  }
+  if (name === "NotFoundError" || name === "OverconstrainedError") {
+    return new Problem(
+      "No microphone was found.",
+      "Plug one in and press the button again. You can still type.",
+    );
+  }
+  if (name === "NotReadableError" || name === "AbortError") {
+    return new Problem(
+      "The microphone is busy.",
+      "Another program may be holding it. Close that and press the button again.",
+    );
+  }
+  return new Problem("The microphone could not be opened.", String(cause));
+}
+
+/** Wire error codes that deserve better words than the server's own. */
+const KNOWN_CODES = new Map([
+  [
+    "engine_unavailable",
+    new Problem(
+      "The speech engine is restarting.",
+      "Your conversation is kept; say that again in a moment.",
+    ),
+  ],
+  [
+    "session_expired",
+    new Problem("The session reached its time limit.", "A new one continues where you were."),
+  ],
+]);
+
+/** Errors that only say that something had already ended; no person needs to read them. */
+const HARMLESS_CODES = new Set(["response_cancel_not_active", "item_truncate_invalid_item_id"]);
+
+/**
+ * @param {{code?: string | null, message?: string}} error body of an `error` event
+ * @returns {Problem | null} null: not worth telling
+ */
+export function serverProblem({ code, message }) {
+  if (code && HARMLESS_CODES.has(code)) return null;
+  const known = code ? KNOWN_CODES.get(code) : undefined;
+  return known ?? new Problem("The server reports a problem.", message ?? "It gave no reason.");
+}
+
+/**
+ * Why a socket was refused. The browser does not say, so ask over plain HTTP.
+ * @param {string} key
+ * @returns {Promise<Problem>}
+ */
+export async function explainRefusal(key) {
+  /** @type {Response} */
+  let response;
+  try {
+    const headers = key ? { Authorization: `Bearer ${key}` } : undefined;
+    response = await fetch("/v1/models", { headers, cache: "no-store" });
+  } catch {
+    return new Problem("The server does not answer.", "Check that it is running, then try again.");
+  }
+  if (response.status === 401 || response.status === 403) {
+    return new Problem("The server asks for an access key.", "Enter it in the settings.");
+  }
+  if (response.status === 503) {
+    return new Problem("The server is starting or stopping.", "Try again in a moment.");
+  }
+  return serverFull();
+}
+
+export function serverFull() {
+  return new Problem(
+    "The server is busy.",
+    "All its places are taken by other conversations. Try again in a moment.",
+  );
+}

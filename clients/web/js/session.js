@@ -1,0 +1,294 @@
+// @ts-check
+/**
+ * One conversation with the server: joins socket, microphone, player and transcript, and carries
+ * out what the person asks for. What the server says is handled in receiver.js.
+ */
+
+import { Connection } from "./connection.js";
+import { Conversation } from "./conversation.js";
+import { Microphone } from "./microphone.js";
+import { Player } from "./player.js";
+import { explainRefusal, insecurePage, Problem, serverFull } from "./problems.js";
+import * as protocol from "./protocol.js";
+import { receive } from "./receiver.js";
+import { Turn } from "./turn.js";
+
+/**
+ * @typedef {import("./settings.js").Settings} Settings
+ * @typedef {import("./conversation.js").Message} Message
+ * @typedef {object} SessionHandlers
+ * @property {() => void} onChange phase or controls may look different now
+ * @property {(message: Message | null) => void} onMessage
+ * @property {(problem: Problem | null) => void} onProblem
+ * @property {(retryMs: number) => void} onRetry
+ */
+
+const SHORTEST_HOLD_MS = 250; // a shorter press was a slip
+const HOLD_TAIL_MS = 150; // the last word is still on its way from the microphone
+const TRY_AGAIN_LATER = 1013; // close code of a server that has no place left
+
+export class Session {
+  /**
+   * @param {Settings} settings
+   * @param {string} model
+   * @param {SessionHandlers} handlers
+   */
+  constructor(settings, model, handlers) {
+    this.settings = settings;
+    this.model = model;
+    this.handlers = handlers;
+    this.levels = { user: 0, assistant: 0 }; // RMS
+    this.defaultInstructions = ""; // the server's own
+    this.opening = false;
+    this.failed = false;
+    this.holdingSince = 0; // 0: not held
+    this.replyDue = false; // ask for an answer as soon as there is a connection
+    this.attempt = 0;
+    /** @type {AudioContext | null} */
+    this.context = null;
+    this.turn = new Turn();
+    this.conversation = new Conversation(handlers.onMessage);
+    this.connection = new Connection({
+      onEvent: (event) => receive(this, event),
+      onState: (state, retryMs) => this.#connectionChanged(state, retryMs),
+      onRefused: (code) => void this.#refused(code),
+    });
+    this.microphone = new Microphone(
+      (batch) => this.#heard(batch),
+      () => this.fail(new Problem("The microphone went away.", "Press the button to go on.")),
+    );
+    this.player = new Player({
+      onStarted: (itemId) => this.#started(itemId),
+      onFinished: (itemId) => this.#position(itemId, Infinity),
+      onPosition: (itemId, playedMs) => this.#position(itemId, playedMs),
+      onLevel: (rms) => this.#voiceLevel(rms),
+    });
+  }
+
+  /** @returns {import("./phase.js").Facts} */
+  get facts() {
+    return {
+      connection: this.connection.state,
+      opening: this.opening,
+      microphone: this.microphone.isOpen,
+      muted: this.microphone.muted,
+      manual: this.settings.detection === "manual",
+      userSpeaking: this.turn.userSpeaking || this.holdingSince > 0,
+      awaiting: this.turn.awaiting,
+      sounding: this.player.isBusy && this.player.sounding,
+      failed: this.failed,
+    };
+  }
+
+  get canPlay() {
+    return this.player.node !== null;
+  }
+
+  /**
+   * Open what is needed and not yet open. Must be called from a click or a key press.
+   * @param {{microphone: boolean}} wanted
+   */
+  async start({ microphone }) {
+    const attempt = (this.attempt += 1);
+    this.opening = true;
+    this.failed = false;
+    this.handlers.onProblem(null);
+    this.handlers.onChange();
+    try {
+      const context = (this.context ??= new AudioContext({ latencyHint: "interactive" }));
+      await context.resume();
+      if (context.audioWorklet) await this.player.open(context);
+      else if (microphone) throw insecurePage();
+      if (microphone) await this.microphone.open(context);
+    } catch (cause) {
+      if (attempt === this.attempt) {
+        this.opening = false;
+        this.fail(
+          cause instanceof Problem
+            ? cause
+            : new Problem("Sound could not be opened.", String(cause)),
+        );
+      }
+      return;
+    }
+    if (attempt !== this.attempt) return void this.microphone.close(); // stopped meanwhile
+    this.opening = false;
+    if (this.connection.state === "closed") this.connection.open(this.model, this.settings.key);
+    this.handlers.onChange();
+  }
+
+  /** End the conversation; its text stays on the page. */
+  stop() {
+    this.attempt += 1;
+    this.opening = false;
+    this.failed = false;
+    this.replyDue = false;
+    this.holdingSince = 0;
+    this.microphone.close();
+    this.levels.user = 0;
+    void this.hush();
+    this.connection.close();
+    this.turn = new Turn();
+    this.handlers.onProblem(null);
+    this.handlers.onChange();
+  }
+
+  /** Forget the conversation, here and at the server. */
+  async clear() {
+    await this.interrupt();
+    for (const id of this.conversation.messages.keys()) {
+      this.connection.send({ type: "conversation.item.delete", item_id: id });
+    }
+    this.conversation.clear();
+  }
+
+  /** @param {string} text */
+  async sendText(text) {
+    await this.interrupt();
+    const id = protocol.newItemId();
+    const message = this.conversation.message(id, "user");
+    this.conversation.write(message, text);
+    this.conversation.change(message, { state: "done" });
+    if (this.connection.state === "open") {
+      this.connection.send(protocol.itemCreate(id, "user", text));
+      this.askForReply();
+    } else {
+      this.replyDue = true;
+      if (this.connection.state === "closed") await this.start({ microphone: false });
+    }
+  }
+
+  askForReply() {
+    this.replyDue = false;
+    this.turn.awaiting = true;
+    this.connection.send(protocol.RESPONSE_CREATE);
+    this.handlers.onChange();
+  }
+
+  /** Push-to-talk: the person begins to speak. */
+  async holdStart() {
+    if (this.holdingSince || !this.microphone.isOpen) return;
+    this.holdingSince = performance.now();
+    this.handlers.onChange();
+    await this.interrupt();
+    this.connection.send(protocol.AUDIO_CLEAR);
+  }
+
+  /** Push-to-talk: the person has finished. */
+  holdEnd() {
+    if (!this.holdingSince) return;
+    const heldMs = performance.now() - this.holdingSince;
+    window.setTimeout(() => {
+      this.holdingSince = 0;
+      if (heldMs < SHORTEST_HOLD_MS) {
+        this.connection.send(protocol.AUDIO_CLEAR);
+        this.handlers.onChange();
+        return;
+      }
+      this.connection.send(protocol.AUDIO_COMMIT);
+      this.askForReply();
+    }, HOLD_TAIL_MS);
+  }
+
+  /** @param {boolean} muted */
+  mute(muted) {
+    this.microphone.mute(muted);
+    this.handlers.onChange();
+  }
+
+  /** Tell the server what the person has chosen. */
+  applySettings() {
+    const { settings, canPlay, defaultInstructions } = this;
+    this.connection.send(protocol.sessionUpdate(settings, canPlay, defaultInstructions));
+    this.handlers.onChange();
+  }
+
+  /** The person wants silence: end the answer at the server and here. */
+  async interrupt() {
+    if (this.turn.responseId) this.connection.send(protocol.RESPONSE_CANCEL);
+    this.turn.awaiting = false;
+    await this.hush();
+  }
+
+  /** Fall silent at once, and tell the server how much was heard. */
+  async hush() {
+    if (this.turn.responseId) this.turn.silenced.add(this.turn.responseId);
+    if (!this.player.isBusy) return;
+    const { itemId, playedMs } = await this.player.flush();
+    const message = itemId === null ? undefined : this.conversation.messages.get(itemId);
+    if (!message || message.heardMs === Infinity) return;
+    this.conversation.interrupt(message, playedMs);
+    this.connection.send(protocol.itemTruncate(message.id, playedMs));
+    this.handlers.onChange();
+  }
+
+  /** @param {Problem} problem */
+  fail(problem) {
+    this.failed = true;
+    this.handlers.onProblem(problem);
+    this.handlers.onChange();
+  }
+
+  /** @param {import("./microphone.js").Batch} batch */
+  #heard({ pcm, rms }) {
+    this.levels.user = rms;
+    if (this.settings.detection !== "manual" || this.holdingSince) {
+      this.connection.send(protocol.audioAppend(pcm));
+    }
+  }
+
+  /** @param {string} itemId */
+  #started(itemId) {
+    this.turn.awaiting = false;
+    const arrivedAt = this.turn.firstAudioAt.get(itemId);
+    const message = this.conversation.messages.get(itemId);
+    if (message && arrivedAt !== undefined) {
+      const outputMs = (this.context?.outputLatency ?? 0) * 1000;
+      const localDelayMs = performance.now() - arrivedAt + outputMs;
+      this.conversation.change(message, { localDelayMs });
+    }
+    this.player.sounding = true;
+    this.handlers.onChange();
+  }
+
+  /**
+   * @param {string} itemId
+   * @param {number} playedMs
+   */
+  #position(itemId, playedMs) {
+    const message = this.conversation.messages.get(itemId);
+    if (!message) return;
+    const state = playedMs === Infinity ? "done" : message.state;
+    this.conversation.change(message, { heardMs: playedMs, state });
+    if (playedMs === Infinity) this.handlers.onChange();
+  }
+
+  /** @param {number} rms */
+  #voiceLevel(rms) {
+    const wasSounding = this.levels.assistant > 0;
+    this.levels.assistant = rms;
+    if (wasSounding !== rms > 0) this.handlers.onChange();
+  }
+
+  /**
+   * @param {import("./connection.js").ConnectionState} state
+   * @param {number} retryMs
+   */
+  #connectionChanged(state, retryMs) {
+    if (state === "waiting" && this.turn.awaiting) this.replyDue = true;
+    if (state !== "open") {
+      void this.hush();
+      this.turn = new Turn();
+    }
+    if (state === "waiting") this.handlers.onRetry(retryMs);
+    this.handlers.onChange();
+  }
+
+  /** @param {number} closeCode */
+  async #refused(closeCode) {
+    this.microphone.close();
+    this.levels.user = 0;
+    const busy = closeCode === TRY_AGAIN_LATER;
+    this.fail(busy ? serverFull() : await explainRefusal(this.settings.key));
+  }
+}

@@ -1,0 +1,157 @@
+"""What the browser tests share: a headless Chromium with a microphone that speaks, and a page.
+
+Each test's page is watched: an error on its console, or a request to another host, fails the test.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests have no packages; the helper lies beside us
+
+from scripted_server import ScriptedServer
+
+from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUESTION = "What is the capital of France?"
+ANSWER = (
+    "The capital of France is Paris. It stands on the river Seine, "
+    "and it is known for its museums and its bread."
+)
+LEAD_S = 0.6  # silence before the microphone speaks
+
+# Everything that would make the browser talk to hosts of its own is switched off.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip("no chromium on this machine (apt: chromium)"))
+
+
+@dataclass
+class Watch:
+    """What the page's browser complained about, and where the page turned to."""
+
+    errors: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    expected: list[str] = field(default_factory=list)  # patterns of errors that belong to the test
+
+    def follow(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda request: self.hosts.add(_origin(request.url)))
+        page.on("websocket", lambda socket: self.hosts.add(_origin(socket.url)))
+
+    def unexpected(self) -> list[str]:
+        return [e for e in self.errors if not any(re.search(p, e) for p in self.expected)]
+
+
+def _origin(url: str) -> str:
+    return re.sub(r"^ws", "http", "/".join(url.split("/", 3)[:3]))
+
+
+@pytest.fixture(scope="session")
+def question_speech() -> NDArray[np.float32]:
+    return speak(QUESTION, VOICES[0])
+
+
+@pytest.fixture(scope="session")
+def answer_speech() -> NDArray[np.float32]:
+    return speak(ANSWER, VOICES[1])
+
+
+@pytest.fixture(scope="session")
+def microphone_wav(question_speech: NDArray[np.float32]) -> Iterator[Path]:
+    """What the fake microphone hears: the question, then a long silence."""
+    lead = np.zeros(round(LEAD_S * RATE_HZ), np.float32)
+    rest = np.zeros(20 * RATE_HZ, np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "microphone.wav"
+        sf.write(path, np.concatenate([lead, question_speech, rest]), RATE_HZ, subtype="PCM_16")
+        yield path
+
+
+# Playwright's synchronous interface keeps an event loop running on this thread, in which no
+# asynchronous test could run; so nothing of it outlives its module.
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, microphone_wav: Path) -> Iterator[Browser]:
+    microphone = f"--use-file-for-fake-audio-capture={microphone_wav}%noloop"
+    chromium = playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        args=[*FLAGS, microphone, "--use-fake-ui-for-media-stream"],
+    )
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(scripted: ScriptedServer) -> ScriptedServer:
+    scripted.received.clear()
+    scripted.models_status = 200
+    scripted.refuse = False
+    return scripted
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(permissions=["microphone"])
+    context.set_default_timeout(8000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: ScriptedServer, watch: Watch) -> Iterator[Page]:
+    page = context.new_page()
+    watch.follow(page)
+    page.goto(server.url)
+    yield page
+    assert watch.unexpected() == []
+    assert watch.hosts == {server.url}
