@@ -18,7 +18,6 @@ CONNECT_S = 10.0
 READ_S = 60.0
 ATTEMPTS = 5
 BACKOFF_S = 1.0  # doubles at each attempt that brought nothing
-_PIECE_BYTES = 2**18
 
 # Told how many bytes are there, and how many there will be (0: not known).
 Progress = Callable[[int, int], None]
@@ -85,7 +84,7 @@ def _take_up(client: httpx.Client, url: str, part: Path, progress: Progress) -> 
         have = have if resumed else 0
         total = have + int(response.headers.get("Content-Length", 0))
         with part.open("ab" if resumed else "wb") as file:
-            for piece in response.iter_bytes(_PIECE_BYTES):
+            for piece in response.iter_raw():
                 file.write(piece)
                 have += len(piece)
                 progress(have, max(total, have))

@@ -14,7 +14,7 @@ import httpx
 from voiceserver.assets.download import download, system_certificates
 from voiceserver.assets.manifest import Asset, AssetFile
 from voiceserver.assets.progress import ProgressBars
-from voiceserver.assets.wheels import Locate, Wheels, locate_with_pip
+from voiceserver.assets.wheels import Locate, Wheels
 from voiceserver.errors import AssetError
 
 HUB_CONNECT_S = 3.0  # the hub is a convenience: where it cannot be reached, go on at once
@@ -29,7 +29,7 @@ class Sources:
         local_folder: Path | None,
         downloads: Path,
         bars: ProgressBars,
-        locate: Locate = locate_with_pip,
+        locate: Locate,
     ) -> None:
         self._order = order
         self._local_folder = local_folder

