@@ -1,0 +1,136 @@
+"""How much of a microphone window is our own voice coming back from the user's loudspeaker.
+
+Both sides are compared as band energies over the last second: the delay that fits best is searched,
+a level is fitted, and what remains unexplained is somebody else. It judges energy only; it removes
+nothing from the audio.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES, exact_div
+
+Floats = NDArray[np.float32]
+
+HOP_SAMPLES = exact_div(VAD_WINDOW_SAMPLES, 4)  # 8 ms: the step of the delay search
+HOPS_PER_WINDOW = exact_div(VAD_WINDOW_SAMPLES, HOP_SAMPLES)
+MOST_DELAY_HOPS = 140  # 1.12 s
+HISTORY_WINDOWS = 32  # 1.02 s
+REFERENCE_HOPS = MOST_DELAY_HOPS + HISTORY_WINDOWS * HOPS_PER_WINDOW
+BANDS = 16
+LOWEST_HZ, HIGHEST_HZ = 150.0, 4000.0
+
+# In natural logarithm of power: 10 dB is 2.3.
+FLOOR = float(np.log(1e-9))  # -90 dBFS: quieter is silence
+SPOKEN = float(np.log(1e-6))  # reference bands above this count when the level is fitted
+LEVEL_QUANTILE = 0.3  # the user can only add energy, so the echo's level is a low quantile
+LEVEL_MARGIN = 1.0  # about 4 dB of room colour
+CHANCE_CORRELATION, CERTAIN_CORRELATION = 0.35, 0.6
+
+
+class ReferenceTape:
+    """What the loudspeaker should have played, on the microphone's sample positions."""
+
+    LENGTH_SAMPLES = 8 * LISTEN_RATE_HZ
+    CONTINUOUS_SAMPLES = exact_div(LISTEN_RATE_HZ, 5)
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(self.LENGTH_SAMPLES, np.float32)
+        self._end = 0
+
+    def write(self, samples: Floats, position: int) -> None:
+        """Put samples at a position; a little jitter against what came before is taken as none."""
+        if abs(position - self._end) < self.CONTINUOUS_SAMPLES:
+            position = self._end
+        begin, end = min(position, self._end), max(position + len(samples), self._end)
+        span = np.arange(max(begin, end - self.LENGTH_SAMPLES), end)
+        self._samples[span % self.LENGTH_SAMPLES] *= span < min(position, self._end)
+        place = np.arange(position, position + len(samples)) % self.LENGTH_SAMPLES
+        self._samples[place] = samples
+        self._end = position + len(samples)
+
+    def read(self, begin: int, end: int) -> Floats:
+        """Samples `[begin, end)`; silence where nothing was played or the tape has moved on."""
+        positions = np.arange(begin, end)
+        kept = (positions < self._end) & (positions >= max(0, self._end - self.LENGTH_SAMPLES))
+        return self._samples[positions % self.LENGTH_SAMPLES] * kept
+
+
+class EchoTracker:
+    """One session's echo path."""
+
+    def __init__(self, voice_rate_hz: int) -> None:
+        self._voice_rate_hz = voice_rate_hz
+        self._tape = ReferenceTape()
+        self._microphone = np.full((HISTORY_WINDOWS, BANDS), FLOOR, np.float32)
+        self._reference = np.full((REFERENCE_HOPS, BANDS), FLOOR, np.float32)
+
+    def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
+        """Learn what will be heard `begins_in_s` after microphone position `position`."""
+        count = round(len(samples) * LISTEN_RATE_HZ / self._voice_rate_hz)
+        where = np.arange(count) * (len(samples) / max(count, 1))
+        resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
+        self._tape.write(resampled, position + round(begins_in_s * LISTEN_RATE_HZ))
+
+    def likeness(self, end_sample: int, window: Floats) -> float:
+        """Share of a window's energy that our own voice explains, 0..1. window: [512]"""
+        begin = end_sample - VAD_WINDOW_SAMPLES
+        tape = self._tape.read(begin - VAD_WINDOW_SAMPLES + HOP_SAMPLES, end_sample)
+        hops = np.lib.stride_tricks.sliding_window_view(tape, VAD_WINDOW_SAMPLES)[::HOP_SAMPLES]
+        self._reference = np.concatenate([self._reference[HOPS_PER_WINDOW:], band_energy(hops)])
+        self._microphone = np.concatenate([self._microphone[1:], band_energy(window[None])])
+        if self._reference.max() < SPOKEN:
+            return 0.0
+        delayed = self._by_delay()  # [delays, windows, bands]
+        correlation = _correlation(self._microphone, delayed)
+        best = int(correlation.argmax())
+        span = CERTAIN_CORRELATION - CHANCE_CORRELATION
+        certainty = (float(correlation[best]) - CHANCE_CORRELATION) / span
+        return float(np.clip(certainty, 0.0, 1.0)) * self._explained(delayed[best])
+
+    def _by_delay(self) -> Floats:
+        """The reference beside the microphone's history, for every delay: [delays, windows, bands]"""
+        last = REFERENCE_HOPS - 1
+        window = np.arange(-HISTORY_WINDOWS + 1, 1) * HOPS_PER_WINDOW
+        delay = np.arange(MOST_DELAY_HOPS)
+        return self._reference[last + window[None] - delay[:, None]]
+
+    def _explained(self, reference: Floats) -> float:
+        """Share of the newest window's energy within the fitted echo. reference: [windows, bands]"""
+        spoken = reference > SPOKEN
+        if not spoken[-1].any():
+            return 0.0
+        level = np.quantile((self._microphone - reference)[spoken], LEVEL_QUANTILE)
+        heard = np.exp(self._microphone[-1])
+        echo = np.exp(reference[-1] + level + LEVEL_MARGIN)
+        return float(np.minimum(heard, echo).sum() / heard.sum())
+
+
+def band_energy(windows: Floats) -> Floats:
+    """Natural logarithm of the power in each band. windows: [n, 512] -> [n, BANDS]"""
+    spectrum = np.fft.rfft(windows * _HANN, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    bands = power @ _BAND_SUMS / (VAD_WINDOW_SAMPLES**2 / 8)
+    return np.log(np.maximum(bands, np.exp(FLOOR))).astype(np.float32)
+
+
+def _correlation(microphone: Floats, delayed: Floats) -> Floats:
+    """Correlation of two energy pictures, each band about its own mean: [delays]"""
+    x = microphone - microphone.mean(axis=0)
+    r = delayed - delayed.mean(axis=1, keepdims=True)
+    power = np.square(x).sum() * np.square(r).sum(axis=(1, 2))
+    return (r * x).sum(axis=(1, 2)) / np.sqrt(power + 1e-6)
+
+
+def _band_sums() -> Floats:
+    """Which spectrum bins add up to which band, equally wide in mel: [257, BANDS]"""
+    mel = 2595.0 * np.log10(1.0 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700.0)
+    edges_hz = 700.0 * (10.0 ** (np.linspace(*mel, BANDS + 1) / 2595.0) - 1.0)
+    bins_hz = np.fft.rfftfreq(VAD_WINDOW_SAMPLES, 1.0 / LISTEN_RATE_HZ)[:, None]
+    return ((bins_hz >= edges_hz[:-1]) & (bins_hz < edges_hz[1:])).astype(np.float32)
+
+
+_HANN = np.hanning(VAD_WINDOW_SAMPLES).astype(np.float32)
+_BAND_SUMS = _band_sums()

@@ -1,0 +1,177 @@
+"""What the loop asks of a model family, in plain values. `nano` is the first; the loop knows no other name.
+
+A family hears, thinks and talks for numbered slots. It never waits: every call does a bounded piece
+of work and returns what became known. Who sits in a slot, epochs and pacing are the loop's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceserver.engine.messages import ChatMessage, EndReason, WordTiming
+
+Samples = NDArray[np.float32]  # mono, -1..1
+
+
+# --- what listening brings --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Window:
+    """One analysed window of a slot's microphone."""
+
+    slot: int
+    end_sample: int
+    probability: float
+    level_dbfs: float
+    echo_likeness: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    slot: int
+    request_id: int
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class TurnScore:
+    slot: int
+    request_id: int
+    probability: float
+
+
+Heard = Window | Transcript | TurnScore
+
+
+# --- what speaking takes and brings -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """One reply to make."""
+
+    dialogue: tuple[ChatMessage, ...]
+    speak: bool
+    max_tokens: int
+    temperature: float
+    seed: int
+    verbatim: str | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """More text of a slot's reply."""
+
+    slot: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """More sound of a slot's reply."""
+
+    slot: int
+    samples: Samples
+    words: tuple[WordTiming, ...]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A slot's reply is complete, or has failed; nothing more of it follows."""
+
+    slot: int
+    reason: EndReason
+    prompt_tokens: int = 0
+    text_tokens: int = 0
+    audio_frames: int = 0
+    message: str = ""
+
+
+Made = Written | Spoken | Ended
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes and rates the loop and the gateway need to know."""
+
+    name: str
+    slots: int
+    voice_rate_hz: int
+    frame_samples: int
+
+    @property
+    def frame_s(self) -> float:
+        return self.frame_samples / self.voice_rate_hz
+
+
+@dataclass
+class Work:
+    """What a family still has to do; the loop sleeps when all of it is False."""
+
+    listening: bool = False
+    thinking: bool = False
+    talking: Sequence[int] = field(default_factory=tuple)  # slots with a frame to speak
+
+
+class Family(Protocol):
+    """A model that hears and answers in every slot at once."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+    def open(self, slot: int) -> None:
+        """Make a slot fresh for a new session."""
+        ...
+
+    def close(self, slot: int) -> None:
+        """Forget a slot's session, its audio and its work under way."""
+        ...
+
+    def hear(self, slot: int, pcm16: bytes) -> None:
+        """Take more of the microphone; the analysis follows in `listen`."""
+        ...
+
+    def recognise(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
+    ) -> None: ...
+
+    def predict_turn_end(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int
+    ) -> None: ...
+
+    def listen(self) -> list[Heard]:
+        """Analyse a bounded piece of what was heard; collect what finished in the background."""
+        ...
+
+    def begin(self, slot: int, task: Task) -> None:
+        """Start a reply, ending an earlier one of this slot."""
+        ...
+
+    def stop(self, slot: int) -> None:
+        """Drop a slot's reply; nothing more of it is returned."""
+        ...
+
+    def think(self) -> list[Made]:
+        """One batched step of writing."""
+        ...
+
+    def talk(self, slots: Sequence[int]) -> list[Made]:
+        """One batched step of speaking, for these slots only."""
+        ...
+
+    def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
+        """Learn when sound just returned by `talk` will leave the user's loudspeaker, for echo."""
+        ...
+
+    def work(self) -> Work: ...
+
+    def shut_down(self) -> None:
+        """End background threads."""
+        ...

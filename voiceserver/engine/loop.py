@@ -1,0 +1,255 @@
+"""The engine's synchronous loop: one `tick` takes the inbox, listens, thinks, talks and fills the outbox.
+
+It knows sessions, epochs and pacing, and a model family only by its interface. It never blocks and
+never reads a socket; `process.py` sleeps between ticks for as long as `idle_s` says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import numpy as np
+
+from voiceserver.clock import Clock
+from voiceserver.config import EngineConfig
+from voiceserver.engine.family import (
+    Ended,
+    Family,
+    Heard,
+    Made,
+    Spoken,
+    Task,
+    Transcript,
+    TurnScore,
+    Window,
+    Written,
+)
+from voiceserver.engine.messages import (
+    AudioDelta,
+    Cancel,
+    CloseSession,
+    EndReason,
+    EngineReady,
+    FromEngine,
+    OpenSession,
+    PredictTurnEnd,
+    Recognise,
+    Recognised,
+    Respond,
+    ResponseEnded,
+    SessionOpened,
+    SessionRefused,
+    SpeechActivity,
+    TextDelta,
+    ToEngine,
+    TurnEnd,
+    UserAudio,
+)
+from voiceserver.engine.pacing import Playout
+from voiceserver.engine.slots import Slots
+
+log = logging.getLogger(__name__)
+
+# Sound ahead below which a session is in danger of a gap: then only such sessions are stepped, so
+# that nobody's comfort delays somebody's first sound.
+URGENT_FRAMES = 1.5
+
+
+@dataclass
+class Reply:
+    """The reply under way in one slot."""
+
+    epoch: int
+    response_id: str
+    playout: Playout = field(default_factory=Playout)
+
+
+class Loop:
+    """All sessions of one engine process."""
+
+    def __init__(self, family: Family, config: EngineConfig, clock: Clock) -> None:
+        self._family = family
+        self._config = config
+        self._clock = clock
+        self._slots = Slots(family.shape.slots)
+        self._replies: dict[int, Reply] = {}  # by slot
+        self._inbox: deque[ToEngine] = deque()
+        self._outbox: list[FromEngine] = []
+
+    def ready(self) -> EngineReady:
+        """The greeting to send before anything else."""
+        shape = self._family.shape
+        return EngineReady(shape.name, shape.slots, shape.voice_rate_hz, shape.frame_samples)
+
+    def put(self, messages: Iterable[ToEngine]) -> None:
+        self._inbox.extend(messages)
+
+    def tick(self) -> list[FromEngine]:
+        """One pass of bounded work for all sessions; returns what is to be sent."""
+        self._take_inbox()
+        self._listen()
+        self._think()
+        self._talk()
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    def idle_s(self) -> float | None:
+        """How long nothing needs a tick, unless a message or a background result comes; None: for ever."""
+        work = self._family.work()
+        if self._inbox or work.listening or work.thinking:
+            return 0.0
+        return min((self._due_in_s(slot) for slot in work.talking), default=None)
+
+    # --- inbox ------------------------------------------------------------------------------------
+
+    def _take_inbox(self) -> None:
+        while self._inbox:
+            message = self._inbox.popleft()
+            if isinstance(message, OpenSession):
+                self._open(message.session_id)
+                continue
+            slot = self._slots.slot_of(message.session_id)
+            if slot is None:
+                continue  # refused or closed a moment ago, while this was on its way
+            self._handle(slot, message)
+
+    def _handle(self, slot: int, message: ToEngine) -> None:
+        match message:
+            case CloseSession(session_id):
+                self._drop_reply(slot)
+                self._family.close(slot)
+                self._slots.free(session_id)
+            case UserAudio(_, pcm16):
+                self._family.hear(slot, pcm16)
+            case Recognise(_, request_id, start_sample, end_sample, final):
+                self._family.recognise(slot, request_id, start_sample, end_sample, final)
+            case PredictTurnEnd(_, request_id, start_sample, end_sample):
+                self._family.predict_turn_end(slot, request_id, start_sample, end_sample)
+            case Respond():
+                self._respond(slot, message)
+            case Cancel(_, epoch):
+                reply = self._replies.get(slot)
+                if reply is not None and reply.epoch <= epoch:
+                    self._drop_reply(slot)
+
+    def _open(self, session_id: str) -> None:
+        if self._slots.slot_of(session_id) is not None:
+            self._outbox.append(SessionRefused(session_id, "this session is already open"))
+            return
+        slot = self._slots.take(session_id)
+        if slot is None:
+            reason = f"all {len(self._slots)} sessions of this server are taken"
+            self._outbox.append(SessionRefused(session_id, reason))
+            return
+        self._family.open(slot)
+        self._outbox.append(SessionOpened(session_id))
+
+    def _respond(self, slot: int, message: Respond) -> None:
+        self._drop_reply(slot)
+        self._replies[slot] = Reply(message.epoch, message.response_id)
+        # The response's name goes into the seed: repeated questions get varied answers, yet a replay
+        # of the same messages gives the same ones, whoever else is talking.
+        seed = self._config.seed ^ crc32(message.response_id.encode())
+        task = Task(
+            dialogue=message.dialogue,
+            speak=message.speak,
+            max_tokens=message.max_tokens,
+            temperature=message.temperature,
+            seed=seed,
+            verbatim=message.verbatim,
+        )
+        try:
+            self._family.begin(slot, task)
+        except Exception as error:  # one session's trouble must not end the others
+            self._fail([slot], error)
+
+    def _drop_reply(self, slot: int) -> None:
+        if self._replies.pop(slot, None) is not None:
+            self._family.stop(slot)
+
+    # --- the three rooms --------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        for heard in self._family.listen():
+            self._outbox.append(self._heard_message(heard))
+
+    def _think(self) -> None:
+        try:
+            self._deliver(self._family.think())
+        except Exception as error:
+            self._fail(list(self._replies), error)
+
+    def _talk(self) -> None:
+        slots = self._slots_to_speak(self._family.work().talking)
+        if not slots:
+            return
+        try:
+            self._deliver(self._family.talk(slots))
+        except Exception as error:
+            self._fail(slots, error)
+
+    def _slots_to_speak(self, candidates: Sequence[int]) -> list[int]:
+        """Slots with room under the run-ahead bound; only the urgent ones while there are any."""
+        now_s, frame_s = self._clock.now_s(), self._family.shape.frame_s
+        ahead_s = {slot: self._replies[slot].playout.ahead_s(now_s) for slot in candidates}
+        ready = [slot for slot in candidates if self._due_in_s(slot) == 0.0]
+        urgent = [slot for slot in ready if ahead_s[slot] < URGENT_FRAMES * frame_s]
+        return sorted(urgent or ready, key=ahead_s.__getitem__)
+
+    def _due_in_s(self, slot: int) -> float:
+        frame_s = self._family.shape.frame_s
+        playout = self._replies[slot].playout
+        return playout.due_in_s(self._clock.now_s(), frame_s, self._config.run_ahead_s)
+
+    # --- outbox -----------------------------------------------------------------------------------
+
+    def _heard_message(self, heard: Heard) -> FromEngine:
+        session_id = self._slots.session_in(heard.slot)
+        match heard:
+            case Window(_, end_sample, probability, level_dbfs, echo_likeness):
+                return SpeechActivity(
+                    session_id, end_sample, probability, level_dbfs, echo_likeness
+                )
+            case Transcript(_, request_id, text, failed):
+                return Recognised(session_id, request_id, text, failed)
+            case TurnScore(_, request_id, probability):
+                return TurnEnd(session_id, request_id, probability)
+
+    def _deliver(self, made: Iterable[Made]) -> None:
+        for piece in made:
+            reply = self._replies[piece.slot]
+            address = (self._slots.session_in(piece.slot), reply.epoch, reply.response_id)
+            match piece:
+                case Written(_, text):
+                    self._outbox.append(TextDelta(*address, text))
+                case Spoken():
+                    self._play(reply, piece)
+                    self._outbox.append(AudioDelta(*address, pcm16(piece.samples), piece.words))
+                case Ended(_, reason, prompt, text_tokens, frames, why):
+                    self._outbox.append(
+                        ResponseEnded(*address, reason, prompt, text_tokens, frames, why)
+                    )
+                    del self._replies[piece.slot]
+
+    def _play(self, reply: Reply, piece: Spoken) -> None:
+        duration_s = len(piece.samples) / self._family.shape.voice_rate_hz
+        begins_in_s = reply.playout.add(duration_s, self._clock.now_s())
+        self._family.played(piece.slot, piece.samples, begins_in_s)
+
+    def _fail(self, slots: Sequence[int], error: Exception) -> None:
+        log.error("a reply failed", exc_info=error)
+        for slot in slots:
+            self._family.stop(slot)
+            if slot in self._replies:
+                message = f"the model failed: {type(error).__name__}: {error}"
+                self._deliver([Ended(slot, EndReason.FAILED, message=message)])
+
+
+def pcm16(samples: np.ndarray) -> bytes:
+    """Float samples as int16 little-endian; clipped, and silent where not finite."""
+    finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    return (np.clip(finite, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()

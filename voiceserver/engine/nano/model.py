@@ -1,0 +1,195 @@
+"""The `nano` family: listener, thinker and voice of every slot, behind the interface the loop knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voiceserver.audio.echo import EchoTracker
+from voiceserver.engine.family import (
+    Ended,
+    Heard,
+    Made,
+    Samples,
+    Shape,
+    Spoken,
+    Task,
+    Work,
+    Written,
+)
+from voiceserver.engine.nano.listener import Listener
+from voiceserver.engine.nano.reply import Reply
+from voiceserver.engine.sampling import Sampling
+from voiceserver.errors import AssetError
+
+if TYPE_CHECKING:  # both import torch, which load() does beside the listener's loading
+    from voiceserver.engine.nano.thinker import Thinker
+    from voiceserver.engine.nano.voice import Voice
+
+
+@dataclass(frozen=True)
+class NanoFiles:
+    """Where the weights lie."""
+
+    thinker: Path  # SmolLM2 in GGUF
+    listener: Path  # folder of Whisper tiny.en for CTranslate2
+    vad: Path  # silero, ONNX
+    turn_end: Path  # smart-turn, ONNX
+    voice: Path  # folder of our own talker and codec
+    converted: Path  # folder that may be written to
+
+
+class Nano:
+    """Three models and the replies under way."""
+
+    def __init__(
+        self, listener: Listener, thinker: Thinker, voice: Voice | None, slots: int
+    ) -> None:
+        self._listener = listener
+        self._thinker = thinker
+        self._voice = voice
+        self._shape = Shape("nano", slots, 22050, 1792)
+        self._replies: dict[int, Reply] = {}
+        self._echoes: dict[int, EchoTracker] = {}
+
+    @classmethod
+    def load(cls, files: NanoFiles, slots: int, wake: Callable[[], None]) -> Nano:
+        """Load and warm everything; the listener loads on the other core."""
+        with ThreadPoolExecutor(1) as pool:
+            listening = pool.submit(
+                Listener, files.vad, files.turn_end, files.listener, slots, wake
+            )
+            import torch
+
+            torch.set_num_threads(1)
+            from voiceserver.engine.nano.thinker import Thinker
+
+            thinker = Thinker.load(files.thinker, files.converted, slots)
+            voice = _load_voice(files.voice, slots)
+            return cls(listening.result(), thinker, voice, slots)
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    # --- listening --------------------------------------------------------------------------------
+
+    def open(self, slot: int) -> None:
+        self._listener.open(slot)
+        self._echoes[slot] = EchoTracker(self._shape.voice_rate_hz)
+
+    def close(self, slot: int) -> None:
+        self.stop(slot)
+        self._listener.close(slot)
+        self._thinker.forget(slot)
+        del self._echoes[slot]
+
+    def hear(self, slot: int, pcm16: bytes) -> None:
+        self._listener.hear(slot, pcm16)
+
+    def recognise(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
+    ) -> None:
+        self._listener.recognise(slot, request_id, start_sample, end_sample, final=final)
+
+    def predict_turn_end(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int
+    ) -> None:
+        self._listener.predict_turn_end(slot, request_id, start_sample, end_sample)
+
+    def listen(self) -> list[Heard]:
+        return self._listener.listen(self._echo_likeness)
+
+    def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
+        self._echoes[slot].played(samples, self._listener.position(slot), begins_in_s)
+
+    def _echo_likeness(self, slot: int, end_sample: int, window: Samples) -> float:
+        return self._echoes[slot].likeness(end_sample, window)
+
+    # --- speaking ---------------------------------------------------------------------------------
+
+    def begin(self, slot: int, task: Task) -> None:
+        self.stop(slot)
+        if task.speak and self._voice is None:
+            raise AssetError("the voice has no weights yet")
+        if task.verbatim is None:
+            sampling = Sampling(task.temperature, task.seed)
+            self._thinker.begin(slot, task.dialogue, task.max_tokens, sampling)
+        if task.speak:
+            self._voice.start(slot)
+        self._replies[slot] = Reply.of(task)
+
+    def stop(self, slot: int) -> None:
+        reply = self._replies.pop(slot, None)
+        if reply is None:
+            return
+        self._thinker.stop(slot)
+        if reply.task.speak:
+            self._voice.stop(slot)
+
+    def think(self) -> list[Made]:
+        made: list[Made] = []
+        wanting = [(slot, reply) for slot, reply in self._replies.items() if reply.wants_text]
+        for slot, reply in wanting:
+            if reply.is_verbatim:
+                self._write(slot, reply, reply.next_verbatim(), made)
+        for thinking in self._thinker.step([s for s, r in wanting if not r.is_verbatim]):
+            reply = self._replies[thinking.slot]
+            reply.prompt_tokens = thinking.prompt_tokens
+            reply.text_tokens = thinking.text_tokens
+            reply.text_ended = thinking.ended
+            self._write(thinking.slot, reply, thinking.text, made)
+        return made
+
+    def talk(self, slots: Sequence[int]) -> list[Made]:
+        made: list[Made] = []
+        for frame in self._voice.step(list(slots)):
+            reply = self._replies[frame.slot]
+            reply.spoke(frame.words)
+            reply.sound_ended = frame.last
+            made.append(Spoken(frame.slot, frame.samples, frame.words))
+            self._end_if_complete(frame.slot, reply, made)
+        return made
+
+    def work(self) -> Work:
+        return Work(
+            listening=self._listener.pending(),
+            thinking=any(reply.wants_text for reply in self._replies.values()),
+            talking=[
+                slot
+                for slot, reply in self._replies.items()
+                if reply.speaks and not reply.sound_ended and self._voice.ready(slot)
+            ],
+        )
+
+    def shut_down(self) -> None:
+        self._listener.end()
+
+    def _write(self, slot: int, reply: Reply, text: str, made: list[Made]) -> None:
+        """Book new text, tell the world and the voice, and close what is complete."""
+        if text:
+            reply.text += text
+            made.append(Written(slot, text))
+            if reply.task.speak:
+                self._voice.write(slot, text)
+        if reply.text_ended is not None and reply.speaks:
+            self._voice.finish(slot)
+        self._end_if_complete(slot, reply, made)
+
+    def _end_if_complete(self, slot: int, reply: Reply, made: list[Made]) -> None:
+        ended: Ended | None = reply.ended(slot)
+        if ended is not None:
+            made.append(ended)
+            self.stop(slot)
+
+
+def _load_voice(folder: Path, slots: int) -> Voice | None:
+    try:
+        from voiceserver.engine.nano.voice import Voice
+
+        return Voice.load(folder, slots)
+    except (ImportError, AssetError, FileNotFoundError):
+        return None

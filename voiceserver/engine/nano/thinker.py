@@ -1,0 +1,139 @@
+"""SmolLM2 writes replies for all slots: one batched step a tick, prompts taken in bounded pieces.
+
+A slot's cache survives its replies: a new prompt keeps the longest beginning it shares with what the
+cache holds, so each turn of a conversation reads only what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from voiceserver.engine.messages import ChatMessage, EndReason
+from voiceserver.engine.nano.prompt import PromptWriter
+from voiceserver.engine.nano.text import TextStream
+from voiceserver.engine.sampling import Sampling, draw
+from voiceserver.nn.llama import KvCache, Llama, Segment
+
+CONTEXT_TOKENS = 2048
+LONGEST_REPLY_TOKENS = 512  # kept free for the reply, however many tokens it may have
+PROMPT_TOKENS_PER_STEP = 32  # about 100 ms on one core, well under the run-ahead of those who speak
+
+
+@dataclass
+class Thought:
+    """One reply being written."""
+
+    prompt: list[int]
+    max_tokens: int
+    sampling: Sampling
+    text: TextStream
+    unread: list[int]  # of the prompt, or the last token drawn
+    written: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """What one step added to a slot's reply."""
+
+    slot: int
+    text: str
+    ended: EndReason | None
+    prompt_tokens: int
+    text_tokens: int
+
+
+class Thinker:
+    """The text model and the replies it is writing."""
+
+    def __init__(self, llama: Llama, tokenizer: Tokenizer, slots: int) -> None:
+        self._llama = llama
+        self._tokenizer = tokenizer
+        self._prompts = PromptWriter(tokenizer)
+        self._cache = KvCache(llama.config, slots, CONTEXT_TOKENS)
+        self._cached: list[list[int]] = [[] for _ in range(slots)]  # tokens behind each cache
+        self._thoughts: dict[int, Thought] = {}
+        self._stops = {self._prompts.end, tokenizer.token_to_id("<|endoftext|>")}
+
+    @classmethod
+    def load(cls, gguf_file: Path, cache: Path, slots: int) -> Thinker:
+        """The int8 model, converted into `cache` on the first start."""
+        from voiceserver.nn import llama_weights
+
+        config, weights, tokenizer = llama_weights.load(gguf_file, cache)
+        llama = Llama(config, weights, CONTEXT_TOKENS)
+        return cls(llama, Tokenizer.from_file(str(tokenizer)), slots)
+
+    def forget(self, slot: int) -> None:
+        """Make a slot fresh for another session."""
+        self.stop(slot)
+        self._cache.rollback(slot, 0)
+        self._cached[slot] = []
+
+    def begin(
+        self, slot: int, dialogue: Sequence[ChatMessage], max_tokens: int, sampling: Sampling
+    ) -> None:
+        """Start a reply; the shared beginning of the prompt is not read again."""
+        budget = CONTEXT_TOKENS - min(max_tokens, LONGEST_REPLY_TOKENS)
+        prompt = self._prompts.tokens(dialogue, budget)
+        # The last prompt token is read again in any case, for its logits.
+        kept = common_prefix(self._cached[slot], prompt[:-1])
+        self._cache.rollback(slot, kept)
+        self._cached[slot] = prompt[:kept]
+        stream = TextStream(self._tokenizer)
+        self._thoughts[slot] = Thought(prompt, max_tokens, sampling, stream, prompt[kept:])
+
+    def stop(self, slot: int) -> None:
+        """Drop a slot's reply; its cache is kept for the next."""
+        self._thoughts.pop(slot, None)
+
+    def step(self, slots: Sequence[int]) -> list[Thinking]:
+        """Read a piece of prompt or write one token in each of these slots that has a reply."""
+        room = PROMPT_TOKENS_PER_STEP
+        segments: list[Segment] = []
+        for slot in slots:
+            piece = self._thoughts[slot].unread[: max(room, 1)]
+            room -= len(piece)
+            segments.append(Segment(slot, piece))
+        if not segments:
+            return []
+        logits = self._llama.extend(self._cache, segments)  # [segments, V]
+        thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=True))
+        return [t for t in thinking if t is not None]
+
+    def _advance(self, segment: Segment, logits: torch.Tensor) -> Thinking | None:
+        """Book what a slot has read; draw its next token when the whole prompt has been. logits: [V]"""
+        slot, thought = segment.slot, self._thoughts[segment.slot]
+        self._cached[slot] += segment.tokens
+        thought.unread = thought.unread[len(segment.tokens) :]
+        if thought.unread:
+            return None
+        step = len(thought.written)
+        token = draw(logits.numpy(), thought.sampling, step, thought.written)
+        text, ended = "", None
+        if token in self._stops:
+            ended = EndReason.COMPLETED
+        else:
+            thought.written.append(token)
+            thought.unread = [token]
+            text = thought.text.push(token)
+            full = self._cache.lengths[slot] >= CONTEXT_TOKENS
+            if len(thought.written) >= thought.max_tokens or full:
+                ended = EndReason.MAX_TOKENS
+        if ended is not None:
+            del self._thoughts[slot]
+        return Thinking(slot, text, ended, len(thought.prompt), len(thought.written))
+
+
+def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many leading tokens two sequences share."""
+    shared = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        shared += 1
+    return shared

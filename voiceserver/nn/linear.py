@@ -1,0 +1,57 @@
+"""Linear layers without bias, in float32 and in int8, with one signature.
+
+The int8 layer quantises every row of its input by itself with fixed levels, so a row's result is the
+same alone and in a batch; the products are exact integers.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# AVX2 multiplies unsigned bytes by signed bytes and adds pairs in 16 bits: 7-bit activations keep
+# 2 * 127 * 127 below 2**15, so nothing saturates.
+ACTIVATION_LEVELS = 63  # either side of zero
+WEIGHT_LEVELS = 127
+
+
+class Linear(Protocol):
+    """Maps [N, in] to [N, out] in float32."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class FloatLinear:
+    """The plain product, and the twin the int8 layer is tested against."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight  # [out, in]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self._weight)
+
+
+class Int8Linear:
+    """Weights in int8 with one scale a row; inputs rounded to 127 levels with one scale a row."""
+
+    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+        # weight: int8 [out, in], scale: float32 [out]
+        zeros = torch.zeros(len(scale), dtype=torch.int64)
+        quantised = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
+        self._packed = torch.ops.quantized.linear_prepack(quantised, None)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        peak = x.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-8)  # [N, 1]
+        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            x / peak, 1.0 / ACTIVATION_LEVELS, ACTIVATION_LEVELS + 1, self._packed
+        )
+        return y.mul_(peak)
+
+
+def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round a [out, in] weight to int8 by row; return it with its scales [out]."""
+    scale = weight.abs().amax(dim=1).clamp_min(1e-12) / WEIGHT_LEVELS
+    return (weight / scale[:, None]).round().to(torch.int8), scale
