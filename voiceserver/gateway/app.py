@@ -1,0 +1,123 @@
+"""The FastAPI application: the engine's life, the protocols, the page, health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from voiceserver.clock import MonotonicClock
+from voiceserver.config import EngineConfig, ServerConfig, web_folder
+from voiceserver.gateway.auth import authorised
+from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.realtime.clips import ClipReader
+from voiceserver.gateway.realtime.connection import Services
+from voiceserver.gateway.realtime.endpoint import router as realtime_router
+from voiceserver.gateway.state import GatewayState
+from voiceserver.metrics import Metrics
+
+_SPARE_SLOTS = 1  # for audio inside items, see clips.py
+_GOODBYE_S = 3.0
+_POLL_S = 0.02
+
+# Browsers refuse module scripts unless served as JavaScript, whatever the system's table says.
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("text/javascript", ".mjs")
+mimetypes.add_type("text/css", ".css")
+mimetypes.add_type("image/svg+xml", ".svg")
+
+
+def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None) -> FastAPI:
+    """The server. `engine_command` replaces the engine process (its socket's path is appended)."""
+    metrics = Metrics()
+    limits = config.limits
+    engine_config = EngineConfig(
+        model=config.model, slots=limits.sessions + _SPARE_SLOTS, run_ahead_s=limits.run_ahead_s
+    )
+    engine = EngineClient(engine_config, metrics, engine_command)
+    clips = ClipReader(engine, limits.utterance_s)
+    services = Services(engine, clips, limits, metrics, MonotonicClock())
+    state = GatewayState(config, services)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await engine.start()
+        try:
+            yield
+        finally:
+            state.draining = True
+            await _end_connections(state)
+            await engine.stop()
+
+    app = FastAPI(title="voiceserver", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.gateway = state
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Location"],
+    )
+    app.include_router(realtime_router)
+    _add_information(app, state, started_at=int(time.time()))
+    page = web_folder()
+    if page.is_dir():
+        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+    return app
+
+
+async def _end_connections(state: GatewayState) -> None:
+    """Close whatever is still open, politely."""
+    for connection in list(state.connections):
+        connection.server_stops()
+    for _ in range(int(_GOODBYE_S / _POLL_S)):
+        if not state.connections:
+            break
+        await asyncio.sleep(_POLL_S)
+
+
+def _add_information(app: FastAPI, state: GatewayState, started_at: int) -> None:
+    engine, metrics = state.services.engine, state.services.metrics
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        up = engine.ready is not None
+        status = "stopping" if state.draining else "ok" if up else "engine_down"
+        body = {
+            "status": status,
+            "engine": "ready" if up else "down",
+            "model": state.config.model,
+            "sessions": len(state.connections),
+            "session_limit": state.config.limits.sessions,
+        }
+        return JSONResponse(body, status_code=200 if status == "ok" else 503)
+
+    @app.get("/v1/models")
+    @app.get("/openai/v1/models")
+    async def models(request: Request) -> JSONResponse:
+        if not authorised(request, state.config.api_key):
+            error = {
+                "message": "Incorrect API key provided.",
+                "type": "invalid_request_error",
+                "code": "invalid_api_key",
+                "param": None,
+            }
+            return JSONResponse({"error": error}, status_code=401)
+        model = {
+            "id": state.config.model,
+            "object": "model",
+            "created": started_at,
+            "owned_by": "voiceserver",
+        }
+        return JSONResponse({"object": "list", "data": [model]})
+
+    @app.get("/metrics")
+    async def metrics_page() -> Response:
+        return Response(metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,109 @@
+"""One life of the engine process: spawned, connected over a private unix socket, read to its end.
+
+Does not restart anything and knows no sessions; `engine_client` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from voiceserver.config import EngineConfig
+from voiceserver.engine.messages import FromEngine, ToEngine
+from voiceserver.engine.wire import Splitter, encode
+from voiceserver.errors import EngineUnavailable
+
+_READ_BYTES = 1 << 16
+_CONNECT_S = 60.0  # importing torch on a busy machine takes a while
+_TERMINATE_S = 3.0
+
+
+def engine_command(config: EngineConfig) -> list[str]:
+    """How the real engine is started; the socket's path is appended."""
+    return [
+        sys.executable,
+        "-m",
+        "voiceserver.engine",
+        f"--model={config.model}",
+        f"--slots={config.slots}",
+        f"--run-ahead-s={config.run_ahead_s}",
+        f"--seed={config.seed}",
+        "--socket",
+    ]
+
+
+class EngineProcess:
+    """A running engine. Use `start`, iterate `messages`, then `stop`."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._folder = tempfile.TemporaryDirectory(prefix="voiceserver-")
+        self._process: asyncio.subprocess.Process | None = None
+        self._server: asyncio.Server | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Spawn the process and wait until it has connected."""
+        path = Path(self._folder.name) / "engine.sock"
+        connected = asyncio.Event()
+
+        def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._reader, self._writer = reader, writer
+            connected.set()
+
+        self._server = await asyncio.start_unix_server(on_connect, path)
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, str(path), stdin=asyncio.subprocess.DEVNULL
+        )
+        ended = asyncio.ensure_future(self._process.wait())
+        there = asyncio.ensure_future(connected.wait())
+        try:
+            await asyncio.wait(
+                {ended, there}, timeout=_CONNECT_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not there.done():
+                why = f"exited with {ended.result()}" if ended.done() else "did not connect"
+                raise EngineUnavailable(f"The engine process {why}.")
+        finally:
+            ended.cancel()
+            there.cancel()
+
+    async def messages(self) -> AsyncIterator[FromEngine]:
+        """What the engine says, until it closes the connection or dies."""
+        assert self._reader is not None, "the engine has not connected"
+        splitter = Splitter()
+        with contextlib.suppress(ConnectionError):
+            while data := await self._reader.read(_READ_BYTES):
+                for message in splitter.feed(data):
+                    yield message  # type: ignore[misc]  # the engine sends only FromEngine
+
+    def send(self, message: ToEngine) -> None:
+        """Hand a message over; what is buffered is bounded by each session's audio backlog."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(encode(message))
+
+    async def stop(self) -> None:
+        """End the process, by force if it does not go, and clean up."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._server is not None:
+            self._server.close()
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+                try:
+                    await asyncio.wait_for(process.wait(), _TERMINATE_S)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
+        self._folder.cleanup()

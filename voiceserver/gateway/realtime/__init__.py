@@ -1,0 +1,1 @@
+"""The OpenAI Realtime protocol over WebSocket, with the names of its general availability (GA)."""

@@ -1,0 +1,145 @@
+"""What each client event does to the session: where the protocol's requests meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from voiceserver.config import Limits
+from voiceserver.errors import ClientError
+from voiceserver.gateway.realtime import client_events as ce
+from voiceserver.gateway.realtime.audio import InputAudio
+from voiceserver.gateway.realtime.patches import ResponsePatch
+from voiceserver.gateway.realtime.settings import RealtimeSettings, modality
+from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
+from voiceserver.session.conversation import chat_messages
+from voiceserver.session.items import Item
+from voiceserver.session.session import Session
+from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, ReplyOptions
+
+_SAMPLE_BYTES = 2
+
+
+class Requests:
+    """Carries out one client's events."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: RealtimeSettings,
+        limits: Limits,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self.settings = settings
+        self.clips: dict[tuple[str, int], bytes] = {}  # (item id, part) -> audio to transcribe
+        self._session = session
+        self._limits = limits
+        self._new_id = new_id
+        self._input = InputAudio(settings.input_format)
+        self._overflowing = False
+
+    def carry_out(self, event: ce.AnyClientEvent, now_s: float) -> bool:
+        """Do what an event asks; return whether the settings changed. Raises ClientError."""
+        session = self._session
+        match event:
+            case ce.AudioAppend(audio=audio):
+                self._append(audio, now_s)
+            case ce.SessionUpdate(session=patch):
+                self.settings = self.settings.updated(patch)
+                session.configure(self.settings.for_session())
+                if self.settings.input_format is not self._input.format:
+                    self._input = InputAudio(self.settings.input_format)
+                return True
+            case ce.AudioCommit():
+                session.commit(now_s)
+            case ce.AudioClear():
+                session.clear()
+            case ce.ItemCreate():
+                self._create_item(event)
+            case ce.ItemRetrieve(item_id=item_id):
+                session.retrieve_item(item_id)
+            case ce.ItemDelete(item_id=item_id):
+                session.delete_item(item_id)
+            case ce.ItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end_ms):
+                session.truncate_item(item_id, index, end_ms, now_s)
+            case ce.ResponseCreate(response=response):
+                session.create_response(self._reply_options(response), now_s)
+            case ce.ResponseCancel(response_id=response_id):
+                session.cancel_response(response_id, now_s)
+        return False
+
+    def _append(self, audio: str, now_s: float) -> None:
+        data = decode_base64(audio, "audio")
+        try:
+            self._session.audio(self._input.decode(data), now_s)
+        except ClientError as error:
+            if error.code != "input_audio_buffer_overflow":
+                raise
+            if self._overflowing:  # told once; the flood would only be echoed
+                return
+            self._overflowing = True
+            raise
+        self._overflowing = False
+
+    def _create_item(self, event: ce.ItemCreate) -> None:
+        read = read_item(event.item, self._new_id)
+        most_bytes = int(self._limits.backlog_s * self.settings.input_format.rate_hz) * 2
+        for index, clip in read.clips.items():
+            if len(clip) > most_bytes:
+                raise ClientError(
+                    f"Audio in an item may last at most {self._limits.backlog_s:g} s.",
+                    code="invalid_value",
+                    param=f"item.content.{index}.audio",
+                )
+        for index, clip in read.clips.items():
+            decoded = InputAudio(self.settings.input_format).decode_whole(clip)
+            self.clips[read.item.item_id, index] = decoded
+        try:
+            self._session.create_item(read.item, event.previous_item_id)
+        except ClientError:
+            for index in read.clips:
+                del self.clips[read.item.item_id, index]
+            raise
+
+    def _reply_options(self, patch: ResponsePatch | None) -> ReplyOptions:
+        options = self.settings.for_session().reply_options()
+        if patch is None:
+            return options
+        if patch.instructions is not None:
+            options = replace(options, instructions=patch.instructions)
+        if patch.output_modalities is not None:
+            options = replace(options, speak=modality(patch.output_modalities) == "audio")
+        if (limit := patch.max_output_tokens) is not None:
+            tokens = DEFAULT_REPLY_TOKENS if limit == "inf" else limit
+            options = replace(options, max_output_tokens=limit, max_tokens=tokens)
+        if patch.temperature is not None:
+            options = replace(options, temperature=patch.temperature)
+        if patch.input is not None:
+            items = [self._input_item(body, i) for i, body in enumerate(patch.input)]
+            options = replace(options, dialogue=tuple(chat_messages(items)))
+        return replace(
+            options, metadata=patch.metadata, in_conversation=patch.conversation != "none"
+        )
+
+    def _input_item(self, body: dict[str, object], index: int) -> Item:
+        """An item of response.create's own input: given whole, or by reference."""
+        where = f"response.input.{index}"
+        if body.get("type") != "item_reference":
+            read = read_item(body, self._new_id, where)
+            if read.clips:
+                raise ClientError(
+                    "Audio in response.input must come with its transcript; to have audio "
+                    "transcribed, add it with conversation.item.create.",
+                    code="invalid_value",
+                    param=f"{where}.content",
+                )
+            return read.item
+        item_id = body.get("id")
+        item = self._session.conversation.get(item_id) if isinstance(item_id, str) else None
+        if item is None:
+            raise ClientError(
+                f"The referenced item {str(item_id)[:100]!r} does not exist.",
+                code="invalid_value",
+                param=f"{where}.id",
+            )
+        return item

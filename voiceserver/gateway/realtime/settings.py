@@ -1,0 +1,168 @@
+"""A Realtime session's configuration: how a client changes it, and the whole, defaults resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from voiceserver.gateway.realtime.audio import AudioFormat
+from voiceserver.gateway.realtime.patches import SessionPatch, TurnDetectionPatch
+from voiceserver.session.settings import (
+    DEFAULT_INSTRUCTIONS,
+    DEFAULT_REPLY_TOKENS,
+    DEFAULT_TURNS,
+    SessionSettings,
+    TurnSettings,
+)
+
+Wire = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RealtimeSettings:
+    """All settings of one session. Immutable: an update makes a new one."""
+
+    model: str
+    voice: str
+    instructions: str = DEFAULT_INSTRUCTIONS
+    output_modality: Literal["audio", "text"] = "audio"
+    max_output_tokens: int | Literal["inf"] = "inf"
+    temperature: float = 0.0
+    input_format: AudioFormat = AudioFormat.PCM
+    output_format: AudioFormat = AudioFormat.PCM
+    turns: TurnSettings | None = DEFAULT_TURNS
+    transcription: Wire | None = None
+    noise_reduction: Wire | None = None
+    tools: list[Wire] = field(default_factory=list)
+    tool_choice: Any = "auto"
+    truncation: Any = "auto"
+    tracing: Any = None
+    include: list[str] | None = None
+    speed: float = 1.0
+
+    def updated(self, patch: SessionPatch) -> RealtimeSettings:
+        """These settings with what the client gave; absent keeps, null switches off."""
+        changes: Wire = {}
+        for name in ("instructions", "tools", "tool_choice", "truncation", "max_output_tokens"):
+            if (value := getattr(patch, name)) is not None:
+                changes[name] = value
+        if patch.temperature is not None:
+            changes["temperature"] = patch.temperature
+        if patch.output_modalities is not None:
+            changes["output_modality"] = modality(patch.output_modalities)
+        for name in ("tracing", "include"):
+            if name in patch.model_fields_set:
+                changes[name] = getattr(patch, name)
+        if patch.audio is not None:
+            changes |= self._input_changes(patch) | _output_changes(patch)
+        return replace(self, **changes)
+
+    def _input_changes(self, patch: SessionPatch) -> Wire:
+        changes: Wire = {}
+        given = patch.audio.input if patch.audio else None
+        if given is None:
+            return changes
+        if given.format is not None:
+            changes["input_format"] = AudioFormat(given.format.type)
+        for name in ("transcription", "noise_reduction"):
+            if name in given.model_fields_set:
+                changes[name] = getattr(given, name)
+        if "turn_detection" in given.model_fields_set:
+            changes["turns"] = merged_turns(self.turns, given.turn_detection)
+        return changes
+
+    def for_session(self) -> SessionSettings:
+        """What the session itself needs to know of it."""
+        limit = DEFAULT_REPLY_TOKENS if self.max_output_tokens == "inf" else self.max_output_tokens
+        return SessionSettings(
+            instructions=self.instructions,
+            speak=self.output_modality == "audio",
+            turns=self.turns,
+            max_tokens=limit,
+            temperature=self.temperature,
+            max_output_tokens=self.max_output_tokens,
+        )
+
+    def wire(self, session_id: str, expires_at: int) -> Wire:
+        """The `session` object of session.created and session.updated."""
+        return {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": session_id,
+            "model": self.model,
+            "expires_at": expires_at,
+            "output_modalities": [self.output_modality],
+            "instructions": self.instructions,
+            "tools": self.tools,
+            "tool_choice": self.tool_choice,
+            "max_output_tokens": self.max_output_tokens,
+            "truncation": self.truncation,
+            "tracing": self.tracing,
+            "prompt": None,
+            "include": self.include,
+            "audio": {
+                "input": {
+                    "format": self.input_format.wire(),
+                    "transcription": self.transcription,
+                    "noise_reduction": self.noise_reduction,
+                    "turn_detection": turns_wire(self.turns),
+                },
+                "output": {
+                    "format": self.output_format.wire(),
+                    "voice": self.voice,
+                    "speed": self.speed,
+                },
+            },
+        }
+
+
+def modality(given: list[Literal["audio", "text"]]) -> Literal["audio", "text"]:
+    """The one modality of a reply; beta clients ask for both, which means spoken."""
+    return "audio" if "audio" in given else "text"
+
+
+def _output_changes(patch: SessionPatch) -> Wire:
+    changes: Wire = {}
+    given = patch.audio.output if patch.audio else None
+    if given is None:
+        return changes
+    if given.format is not None:
+        changes["output_format"] = AudioFormat(given.format.type)
+    if given.voice is not None:
+        changes["voice"] = given.voice if isinstance(given.voice, str) else given.voice["id"]
+    if given.speed is not None:
+        changes["speed"] = given.speed
+    return changes
+
+
+def merged_turns(now: TurnSettings | None, given: TurnDetectionPatch | None) -> TurnSettings | None:
+    """Turn detection after an update: the same kind keeps its fields, another starts afresh."""
+    if given is None:
+        return None
+    kind = given.type or (now.kind if now else "server_vad")
+    start = now if now is not None and now.kind == kind else TurnSettings(kind=kind)
+    changes = {
+        name: value
+        for name, value in given.model_dump(exclude={"type"}, exclude_unset=True).items()
+        if value is not None or name == "idle_timeout_ms"
+    }
+    return replace(start, **changes)
+
+
+def turns_wire(turns: TurnSettings | None) -> Wire | None:
+    """Turn detection as the client sees it, every default filled in."""
+    if turns is None:
+        return None
+    common = {
+        "type": turns.kind,
+        "create_response": turns.create_response,
+        "interrupt_response": turns.interrupt_response,
+    }
+    if turns.kind == "semantic_vad":
+        return common | {"eagerness": turns.eagerness}
+    return common | {
+        "threshold": turns.threshold,
+        "prefix_padding_ms": turns.prefix_padding_ms,
+        "silence_duration_ms": turns.silence_duration_ms,
+        "idle_timeout_ms": turns.idle_timeout_ms,
+    }

@@ -1,0 +1,163 @@
+"""Conversation items between the protocol's JSON and the session's own form."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from voiceserver.errors import ClientError
+from voiceserver.gateway.realtime.patches import Text, Tolerant
+from voiceserver.session.items import Item, Part, PartKind
+
+Wire = dict[str, Any]
+_BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
+
+
+class PartIn(Tolerant):
+    type: Literal["input_text", "input_audio", "output_text", "output_audio", "text", "audio"]
+    text: Text | None = None
+    audio: str | None = None
+    transcript: Text | None = None
+
+
+class MessageIn(Tolerant):
+    type: Literal["message"]
+    id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    role: Literal["user", "assistant", "system"]
+    content: Annotated[list[PartIn], Field(max_length=64)]
+
+
+class FunctionCallIn(Tolerant):
+    type: Literal["function_call"]
+    id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    call_id: Annotated[str, Field(max_length=512)] = ""
+    name: Annotated[str, Field(max_length=512)]
+    arguments: Text = ""
+
+
+class FunctionOutputIn(Tolerant):
+    type: Literal["function_call_output"]
+    id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    call_id: Annotated[str, Field(max_length=512)]
+    output: Text
+
+
+_ITEM_IN: TypeAdapter[MessageIn | FunctionCallIn | FunctionOutputIn] = TypeAdapter(
+    Annotated[MessageIn | FunctionCallIn | FunctionOutputIn, Field(discriminator="type")]
+)
+
+
+@dataclass(frozen=True)
+class ReadItem:
+    """An item from the client, and the audio its parts carry."""
+
+    item: Item
+    clips: dict[int, bytes]  # part index -> wire bytes still to be transcribed
+
+
+def read_item(body: Wire, new_id: Callable[[str], str], where: str = "item") -> ReadItem:
+    """Validate an item; errors name the field below `where`."""
+    try:
+        given = _ITEM_IN.validate_python(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        steps = [where, *(str(s) for s in first["loc"][1:])] if first["loc"] else [where, "type"]
+        param = ".".join(steps)
+        code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+        raise ClientError(
+            f"Invalid value for '{param}': {first['msg']}.", code=code, param=param
+        ) from None
+    item_id = given.id or new_id("item")
+    match given:
+        case FunctionCallIn():
+            call_id = given.call_id or new_id("call")
+            item = Item(
+                item_id,
+                "function_call",
+                call_id=call_id,
+                name=given.name,
+                arguments=given.arguments,
+            )
+            return ReadItem(item, {})
+        case FunctionOutputIn():
+            return ReadItem(
+                Item(item_id, "function_call_output", call_id=given.call_id, output=given.output),
+                {},
+            )
+    return _read_message(given, item_id, where)
+
+
+def _read_message(given: MessageIn, item_id: str, where: str) -> ReadItem:
+    parts: list[Part] = []
+    clips: dict[int, bytes] = {}
+    for index, part in enumerate(given.content):
+        at = f"{where}.content.{index}"
+        kind = _part_kind(part, given.role, at)
+        if kind in ("input_text", "output_text"):
+            if part.text is None:
+                raise ClientError(
+                    f"Missing required parameter: '{at}.text'.",
+                    code="missing_required_parameter",
+                    param=f"{at}.text",
+                )
+            parts.append(Part(kind, part.text))
+            continue
+        if kind == "input_audio" and part.audio and part.transcript is None:
+            clips[index] = decode_base64(part.audio, f"{at}.audio")
+            parts.append(Part(kind, None))
+        else:
+            parts.append(Part(kind, part.transcript or ""))
+    return ReadItem(Item(item_id, role=given.role, parts=tuple(parts)), clips)
+
+
+def _part_kind(part: PartIn, role: str, at: str) -> PartKind:
+    kind: Any = _BETA_PARTS.get(part.type, part.type) if role == "assistant" else part.type
+    if kind == "text":
+        kind = "input_text"
+    allowed = {
+        "user": ("input_text", "input_audio"),
+        "system": ("input_text",),
+        "assistant": ("output_text", "output_audio"),
+    }[role]
+    if kind not in allowed:
+        raise ClientError(
+            f"Invalid value: '{part.type}'. A {role} message takes {' or '.join(allowed)}.",
+            code="invalid_value",
+            param=f"{at}.type",
+        )
+    return kind  # type: ignore[no-any-return]
+
+
+def decode_base64(text: str, param: str) -> bytes:
+    """Bytes of a base64 field."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ClientError(
+            f"Invalid value for '{param}': not valid base64.", code="invalid_value", param=param
+        ) from None
+
+
+def item_wire(item: Item, *, begun_only: bool = False) -> Wire:
+    """An item as the client sees it; `begun_only` leaves its content out."""
+    wire: Wire = {"id": item.item_id, "object": "realtime.item", "type": item.kind}
+    wire["status"] = item.status
+    if item.kind == "message":
+        wire["role"] = item.role
+        wire["content"] = [] if begun_only else [_part_wire(part) for part in item.parts]
+    elif item.kind == "function_call":
+        wire |= {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
+    else:
+        wire |= {"call_id": item.call_id, "output": item.output}
+    return wire
+
+
+def _part_wire(part: Part) -> Wire:
+    if part.kind in ("input_audio", "output_audio"):
+        return {"type": part.kind, "transcript": part.text}
+    return {"type": part.kind, "text": part.text or ""}

@@ -1,0 +1,103 @@
+"""Decides which turns are answered, and when: prepared in a pause, released at the end, asked for.
+
+Stands between what was heard and the speaker; keeps only the turns that still wait for an answer.
+"""
+
+from __future__ import annotations
+
+from voiceserver.errors import ClientError
+from voiceserver.session.conversation import Conversation, fit
+from voiceserver.session.settings import ReplyOptions, SessionSettings
+from voiceserver.session.speaker import Speaker
+from voiceserver.session.timing import TurnMarks
+
+
+class Answerer:
+    """Starts replies of one session."""
+
+    def __init__(
+        self, settings: SessionSettings, conversation: Conversation, speaker: Speaker
+    ) -> None:
+        self.settings = settings
+        self._conversation = conversation
+        self._speaker = speaker
+        self._expected: set[str] = set()  # items of ended turns to be answered once read
+        self._next: str | None = None  # a turn that ended while another reply went on
+
+    def prepare(self, text: str, marks: TurnMarks) -> None:
+        """The user may have finished: start on the answer, to have it when they have."""
+        turns = self.settings.turns
+        if not text or turns is None or not turns.create_response or self._speaker.active:
+            return
+        dialogue = self._conversation.dialogue(self.settings.instructions, and_user=text)
+        self._speaker.prepare(self.settings.reply_options(), dialogue, marks)
+
+    def expect(self, item_id: str) -> None:
+        """This turn is to be answered as soon as it has been read."""
+        self._expected.add(item_id)
+
+    def turn_read(self, item_id: str, text: str, marks: TurnMarks, now_s: float) -> None:
+        """A turn's text is known; answer it if that was expected."""
+        self.run_waiting()
+        if item_id in self._expected:
+            self._expected.discard(item_id)
+            self._answer(item_id, text, marks, now_s)
+
+    def _answer(self, item_id: str, text: str, marks: TurnMarks, now_s: float) -> None:
+        if not text:  # nothing was said, so there is nothing to answer
+            self._speaker.drop_held()
+            return
+        if self._speaker.active is not None:
+            self._next = item_id
+            return
+        self.begin_now(item_id, marks, now_s)
+
+    def begin_now(self, item_id: str, marks: TurnMarks, now_s: float) -> None:
+        """Answer the conversation as it stands, with the prepared reply if that still fits."""
+        dialogue = self._conversation.dialogue(self.settings.instructions)
+        options = self.settings.reply_options()
+        held = self._speaker.held
+        if held is not None and held.dialogue == dialogue and held.options == options:
+            self._speaker.release(item_id, marks, now_s)
+        else:
+            self._speaker.begin(options, dialogue, item_id, marks)
+
+    def requested(self, options: ReplyOptions, marks: TurnMarks) -> None:
+        """The client asks for a reply."""
+        if (active := self._speaker.active) is not None:
+            raise ClientError(
+                f"Conversation already has an active response in progress: {active.response_id}. "
+                "Wait until the response is finished before creating a new one.",
+                code="conversation_already_has_active_response",
+            )
+        self._speaker.begin(options, None, self._conversation.last_id or "", marks)
+        self.run_waiting()
+
+    def run_waiting(self) -> None:
+        """Start the reply that waits for audio to be read, if all of it is read now."""
+        active = self._speaker.active
+        if active is None or active.dialogue is not None:
+            return
+        options = active.options
+        if options.dialogue is not None:
+            own = list(options.dialogue)
+            self._speaker.run_waiting(fit(own, options.instructions, len(own)))
+        elif not any(item.awaits_text for item in self._conversation.items()):
+            self._speaker.run_waiting(self._conversation.dialogue(options.instructions))
+
+    def reply_over(self, now_s: float) -> None:
+        """A reply has ended, but not by the user's voice; answer the turn that waited for that."""
+        item_id, self._next = self._next, None
+        item = self._conversation.get(item_id) if item_id is not None else None
+        if item is not None:
+            marks = TurnMarks(0, now_s, end_of_turn_s=now_s)
+            self._answer(item.item_id, item.text, marks, now_s)
+
+    def interrupted(self) -> None:
+        """The user speaks again: a turn that was still waiting is part of the past."""
+        self._next = None
+
+    def forget(self) -> None:
+        """Nothing is to be answered any more."""
+        self._expected.clear()
+        self._next = None

@@ -1,0 +1,150 @@
+"""The conversation: an ordered, bounded list of items, and how it reads to the thinker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from voiceserver.engine.messages import ChatMessage, WordTiming
+from voiceserver.errors import ClientError
+from voiceserver.session.items import Item
+
+ROOT = "root"  # the protocol's name for "before the first item"
+DIALOGUE_CHARS = 6000  # about 1500 tokens: what a small model on two cores reads without delay
+_ITEMS_PER_MESSAGE = 4  # items kept for every dialogue message read; older ones are forgotten
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the assistant said in an item: the whole text sent, and when each word sounds."""
+
+    text: str
+    words: tuple[WordTiming, ...]
+
+    def heard_text(self, heard_s: float) -> str:
+        """The text up to the last word of which at least half was heard."""
+        heard = [w for w in self.words if (w.start_s + w.end_s) / 2 <= heard_s]
+        return self.text[: heard[-1].char_end] if heard else ""
+
+
+class Conversation:
+    """Items in order. All changes keep `order` and `items` in step."""
+
+    def __init__(self, conversation_id: str, dialogue_messages: int) -> None:
+        self.conversation_id = conversation_id
+        self._dialogue_messages = dialogue_messages
+        self._order: list[str] = []
+        self._items: dict[str, Item] = {}
+        self._spoken: dict[str, Spoken] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    def items(self) -> tuple[Item, ...]:
+        """All items, oldest first."""
+        return tuple(self._items[item_id] for item_id in self._order)
+
+    @property
+    def last_id(self) -> str | None:
+        return self._order[-1] if self._order else None
+
+    def get(self, item_id: str) -> Item | None:
+        return self._items.get(item_id)
+
+    def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
+        """Put an item in its place; return the id of the one before it (None at the front).
+
+        `previous_item_id` None appends; ROOT puts it first.
+        """
+        if item.item_id in self._items:
+            raise ClientError(
+                f"Error adding item: an item with id '{item.item_id}' already exists.",
+                code="item_create_duplicate_item_id",
+                param="item.id",
+            )
+        place = self._place_after(previous_item_id)
+        self._order.insert(place, item.item_id)
+        self._items[item.item_id] = item
+        before = self._order[place - 1] if place else None
+        self._forget_oldest()
+        return before
+
+    def _place_after(self, previous_item_id: str | None) -> int:
+        if previous_item_id is None:
+            return len(self._order)
+        if previous_item_id == ROOT:
+            return 0
+        if previous_item_id not in self._items:
+            raise ClientError(
+                f"Error adding item: the previous item with id '{previous_item_id}' "
+                "does not exist.",
+                code="invalid_value",
+                param="previous_item_id",
+            )
+        return self._order.index(previous_item_id) + 1
+
+    def _forget_oldest(self) -> None:
+        while len(self._order) > self._dialogue_messages * _ITEMS_PER_MESSAGE:
+            self._drop(self._order[0])
+
+    def _drop(self, item_id: str) -> None:
+        self._order.remove(item_id)
+        del self._items[item_id]
+        self._spoken.pop(item_id, None)
+
+    def replace(self, item: Item) -> None:
+        """Store a newer state of an item, if it has not been deleted meanwhile."""
+        if item.item_id in self._items:
+            self._items[item.item_id] = item
+
+    def delete(self, item_id: str) -> None:
+        if item_id not in self._items:
+            raise ClientError(
+                f"Error deleting item: the item with id '{item_id}' does not exist.",
+                code="item_delete_invalid_item_id",
+                param="item_id",
+            )
+        self._drop(item_id)
+
+    def remember_spoken(self, item_id: str, spoken: Spoken) -> None:
+        """Keep what was said and when, so that the item can be cut to what was heard."""
+        if item_id in self._items:
+            self._spoken[item_id] = spoken
+
+    def cut_to_heard(self, item_id: str, heard_s: float) -> None:
+        """Let an assistant's item hold only the words heard. May be corrected by a later call."""
+        item, spoken = self._items.get(item_id), self._spoken.get(item_id)
+        if item is not None and spoken is not None:
+            self._items[item_id] = item.with_part_text(0, spoken.heard_text(heard_s))
+
+    def dialogue(self, instructions: str, *, and_user: str = "") -> tuple[ChatMessage, ...]:
+        """The conversation as the thinker reads it, with `and_user` as a turn not yet committed."""
+        messages = list(chat_messages(self.items()))
+        if and_user:
+            messages.append(ChatMessage("user", and_user))
+        return fit(messages, instructions, self._dialogue_messages)
+
+
+def chat_messages(items: Iterable[Item]) -> Iterable[ChatMessage]:
+    """The messages among the items that say something."""
+    for item in items:
+        if item.kind == "message" and item.role is not None and (text := item.text.strip()):
+            yield ChatMessage(item.role, text)
+
+
+def fit(
+    messages: list[ChatMessage], instructions: str, most_messages: int
+) -> tuple[ChatMessage, ...]:
+    """The newest messages that fit the thinker's window, after the instructions."""
+    room_chars = DIALOGUE_CHARS
+    kept: list[ChatMessage] = []
+    for message in reversed(messages[-most_messages:]):
+        if kept and len(message.text) > room_chars:
+            break
+        kept.append(ChatMessage(message.role, message.text[:DIALOGUE_CHARS]))
+        room_chars -= len(message.text)
+    head = [ChatMessage("system", instructions[:DIALOGUE_CHARS])] if instructions else []
+    return (*head, *reversed(kept))

@@ -1,0 +1,279 @@
+"""The listening half of a session: counts the user's audio, finds turns in it, has them read.
+
+Tells the session what it noticed as `EarEvent`s; what follows from them is the session's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from voiceserver.clock import LISTEN_RATE_HZ
+from voiceserver.config import Limits
+from voiceserver.engine.messages import (
+    PredictTurnEnd,
+    Recognise,
+    Recognised,
+    SpeechActivity,
+    ToEngine,
+    TurnEnd,
+    UserAudio,
+)
+from voiceserver.errors import ClientError
+from voiceserver.session import turns
+from voiceserver.session.ear_events import (
+    EarEvent,
+    InterimText,
+    JudgedUnfinished,
+    ReadInPause,
+    SpeechBegan,
+    SpeechResumed,
+    TurnOver,
+    TurnRead,
+)
+from voiceserver.session.hearing import Hearing
+from voiceserver.session.settings import TurnSettings
+from voiceserver.session.timing import AudioClock, to_ms, to_samples
+
+SMALLEST_COMMIT_MS = 100
+_SAMPLE_BYTES = 2
+_FAINT_VOICE = 0.3  # VAD probability below which nobody spoke at all
+_PADDING_SAMPLES = to_samples(300)
+_JUDGED_SAMPLES = to_samples(8000)  # what smart-turn looks at
+
+
+class Ears:
+    """One session's input audio. `tell` hands messages to the engine."""
+
+    def __init__(
+        self,
+        session_id: str,
+        settings: TurnSettings | None,
+        limits: Limits,
+        new_id: Callable[[str], str],
+        tell: Callable[[ToEngine], None],
+    ) -> None:
+        self.clock = AudioClock()
+        self.show_interim = False
+        self._session_id = session_id
+        self._limits = limits
+        self._new_id = new_id
+        self._tell = tell
+        self._detector = turns.TurnDetector(settings) if settings else None
+        self._current: Hearing | None = None  # the turn being spoken
+        self._buffer_start = 0  # audio before this belongs to earlier turns
+        self._voice_span: tuple[int, int] | None = None  # voiced samples since _buffer_start
+        self._listened_to = 0  # end of the newest VAD window
+        self._engine_zero = 0  # our sample position of the engine's sample 0
+        self._connected = True
+        self._next_request = 0
+        self._reading: dict[int, Hearing] = {}  # open recogniser questions
+        self._judging: dict[int, int] = {}  # open turn-end questions: request -> end sample
+
+    @property
+    def settings(self) -> TurnSettings | None:
+        return self._detector.settings if self._detector else None
+
+    # --- from the client ---------------------------------------------------------------------
+
+    def audio(self, pcm16: bytes, now_s: float) -> None:
+        """More of the user's audio at the listening rate."""
+        samples = len(pcm16) // _SAMPLE_BYTES
+        waiting = self.clock.received_samples + samples - self._listened_to
+        if self._connected and waiting > self._limits.backlog_s * LISTEN_RATE_HZ:
+            raise ClientError(
+                f"Audio is coming faster than it can be listened to: more than "
+                f"{self._limits.backlog_s:g} s are waiting, so this piece was dropped.",
+                code="input_audio_buffer_overflow",
+                param="audio",
+            )
+        self.clock.received(samples, now_s)
+        if self._connected:
+            self._tell(UserAudio(self._session_id, pcm16))
+        else:
+            self._listened_to = self.clock.received_samples
+
+    def commit(self) -> list[EarEvent]:
+        """The client says its turn is over."""
+        now = self.clock.received_samples
+        if self._current is not None:
+            hearing, self._current = self._current, None
+            hearing.end(now, now, self._ask(hearing))
+        else:
+            hearing = self._committed_buffer(now)
+        self._start_over(now)
+        return [TurnOver(hearing, by_voice=False), *self._if_read(hearing)]
+
+    def _committed_buffer(self, now: int) -> Hearing:
+        if to_ms(now - self._buffer_start) < SMALLEST_COMMIT_MS:
+            raise ClientError(
+                f"Error committing input audio buffer: buffer too small. Expected at least "
+                f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has "
+                f"{to_ms(now - self._buffer_start)}ms of audio.",
+                code="input_audio_buffer_commit_empty",
+            )
+        start, end = self._buffer_start, now
+        all_listened_to = now - self._listened_to < _PADDING_SAMPLES
+        if self._voice_span is not None:
+            start = max(start, self._voice_span[0] - _PADDING_SAMPLES)
+            if all_listened_to:
+                end = min(end, self._voice_span[1] + _PADDING_SAMPLES)
+        hearing = Hearing(self._new_id("item"), start, start, self._limits.utterance_s)
+        if self._voice_span is None and all_listened_to:
+            hearing.end_unspoken(end)
+        else:
+            hearing.end(end, end, self._ask(hearing))
+        return hearing
+
+    def clear(self) -> None:
+        """The client throws its audio away, and a turn under way with it."""
+        self._forget_current()
+        self._start_over(self.clock.received_samples)
+
+    def configure(self, settings: TurnSettings | None) -> None:
+        """Change how turns are found; a turn under way stays in the buffer."""
+        if settings is None or self._detector is None:
+            if self._current is not None:
+                self._buffer_start = self._current.start_sample
+            self._forget_current()
+            start = self.clock.received_samples
+            self._detector = turns.TurnDetector(settings, start) if settings else None
+        else:
+            self._detector.settings = settings
+
+    # --- from the engine ---------------------------------------------------------------------
+
+    def windows(self, window: SpeechActivity, *, assistant_audible: bool) -> list[EarEvent]:
+        """The engine has listened to one more window."""
+        window = replace(window, end_sample=window.end_sample + self._engine_zero)
+        end = window.end_sample
+        self._listened_to = max(self._listened_to, end)
+        if window.probability >= _FAINT_VOICE and end > self._buffer_start:
+            first = self._voice_span[0] if self._voice_span else end
+            self._voice_span = (first, end)
+        if self._detector is None:
+            return []
+        events: list[EarEvent] = []
+        for event in self._detector.hear(window, assistant_audible=assistant_audible):
+            events += self._turn_event(event)
+        if (hearing := self._current) is not None:
+            hearing.goes_on(end, self._ask(hearing))
+            if self.show_interim:
+                hearing.look(end, self._ask(hearing))
+        return events
+
+    def recognised(self, answer: Recognised) -> list[EarEvent]:
+        """The recogniser has answered."""
+        hearing = self._reading.pop(answer.request_id, None)
+        if hearing is None:
+            return []
+        was_read = hearing.text is not None
+        ask = self._ask(hearing)
+        interim = hearing.answered(answer.request_id, answer.text, answer.failed, ask)
+        if interim is not None and self.show_interim and not hearing.over:
+            return [InterimText(hearing, interim)]
+        if was_read or hearing.text is None:
+            return []
+        return self._if_read(hearing) if hearing.over else [ReadInPause(hearing)]
+
+    def judged(self, answer: TurnEnd) -> list[EarEvent]:
+        """The model of turn ends has answered."""
+        asked_end = self._judging.pop(answer.request_id, None)
+        if asked_end is None or self._detector is None:
+            return []
+        events: list[EarEvent] = []
+        for event in self._detector.judged(asked_end, answer.probability, self._listened_to):
+            events += self._turn_event(event)
+        if not events and self._current is not None:
+            events.append(JudgedUnfinished(self._current))
+        return events
+
+    def engine_lost(self) -> list[Hearing]:
+        """The engine died; return the ended turns that will never be read."""
+        lost = list({id(h): h for h in self._reading.values() if h.over}.values())
+        self._connected = False
+        self._reading.clear()
+        self._judging.clear()
+        self._forget_current()
+        self._start_over(self.clock.received_samples)
+        return lost
+
+    def engine_back(self) -> None:
+        """A new engine listens; its sample 0 is our next one."""
+        self._connected = True
+        self._engine_zero = self._listened_to = self.clock.received_samples
+        self._start_over(self._engine_zero)
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _turn_event(self, event: turns.TurnEvent) -> list[EarEvent]:
+        match event:
+            case turns.Began(onset_sample, start_sample):
+                item_id = self._new_id("item")
+                piece_s = self._limits.utterance_s
+                self._current = Hearing(item_id, start_sample, onset_sample, piece_s)
+                return [SpeechBegan(self._current)]
+            case turns.AskTurnEnd(end_sample):
+                self._ask_turn_end(end_sample)
+        hearing = self._current
+        if hearing is None:
+            return []
+        match event:
+            case turns.Paused(spoke_until, end_sample):
+                hearing.spoke_until_sample = spoke_until
+                hearing.want(end_sample, self._ask(hearing))
+            case turns.Resumed():
+                hearing.resumed()
+                return [SpeechResumed(hearing)]
+            case turns.Ended(spoke_until, end_sample):
+                self._current = None
+                hearing.end(spoke_until, end_sample, self._ask(hearing))
+                self._buffer_from(end_sample)
+                return [TurnOver(hearing, by_voice=True), *self._if_read(hearing)]
+        return []
+
+    def _if_read(self, hearing: Hearing) -> list[EarEvent]:
+        """The event that a turn's text is known, if it is."""
+        if hearing.text is None:
+            return []
+        for request_id in [r for r, h in self._reading.items() if h is hearing]:
+            del self._reading[request_id]
+        return [TurnRead(hearing)]
+
+    def _ask(self, hearing: Hearing) -> Callable[[int, int, bool], int]:
+        def ask(start_sample: int, end_sample: int, final: bool) -> int:
+            request_id = self._request_id()
+            self._reading[request_id] = hearing
+            zero = self._engine_zero
+            start = max(0, start_sample - zero)
+            end = max(start, end_sample - zero)
+            self._tell(Recognise(self._session_id, request_id, start, end, final))
+            return request_id
+
+        return ask
+
+    def _ask_turn_end(self, end_sample: int) -> None:
+        request_id = self._request_id()
+        self._judging = {request_id: end_sample}  # an older question is of no interest any more
+        first = self._current.start_sample if self._current else end_sample
+        start = max(first, end_sample - _JUDGED_SAMPLES) - self._engine_zero
+        end = end_sample - self._engine_zero
+        self._tell(PredictTurnEnd(self._session_id, request_id, max(0, start), end))
+
+    def _request_id(self) -> int:
+        self._next_request += 1
+        return self._next_request
+
+    def _forget_current(self) -> None:
+        """Drop the turn under way and its open questions."""
+        gone, self._current = self._current, None
+        self._reading = {r: h for r, h in self._reading.items() if h is not gone}
+
+    def _start_over(self, sample: int) -> None:
+        """Everything before this sample is past."""
+        self._buffer_from(sample)
+        if self._detector is not None:
+            self._detector.restart(sample)
+
+    def _buffer_from(self, sample: int) -> None:
+        self._buffer_start, self._voice_span = sample, None

@@ -1,0 +1,64 @@
+"""Conversation items: messages with parts, and function calls. Immutable: a snapshot is free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+PartKind = Literal["input_text", "input_audio", "output_text", "output_audio"]
+ItemKind = Literal["message", "function_call", "function_call_output"]
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One content part. `text` is what was written or said; None until audio is transcribed."""
+
+    kind: PartKind
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of the conversation."""
+
+    item_id: str
+    kind: ItemKind = "message"
+    role: Literal["user", "assistant", "system"] | None = None
+    parts: tuple[Part, ...] = ()
+    status: ItemStatus = "completed"
+    name: str = ""  # of a function call
+    call_id: str = ""
+    arguments: str = ""
+    output: str = ""
+
+    @property
+    def text(self) -> str:
+        """All that is known of what the item says, as one line."""
+        return " ".join(part.text for part in self.parts if part.text)
+
+    @property
+    def is_spoken_reply(self) -> bool:
+        return self.role == "assistant" and any(p.kind == "output_audio" for p in self.parts)
+
+    @property
+    def awaits_text(self) -> bool:
+        """Whether some audio part has not been transcribed yet."""
+        return any(part.kind == "input_audio" and part.text is None for part in self.parts)
+
+    def with_part_text(self, index: int, text: str) -> Item:
+        """The same item with one part's text replaced."""
+        parts = list(self.parts)
+        parts[index] = replace(parts[index], text=text)
+        return replace(self, parts=tuple(parts))
+
+
+def spoken_by_user(item_id: str, text: str | None) -> Item:
+    """A user's spoken message."""
+    return Item(item_id, role="user", parts=(Part("input_audio", text),))
+
+
+def assistant_message(item_id: str, text: str, *, spoken: bool, status: ItemStatus) -> Item:
+    """The assistant's message, spoken or written."""
+    part = Part("output_audio" if spoken else "output_text", text)
+    return Item(item_id, role="assistant", parts=(part,), status=status)

@@ -1,0 +1,239 @@
+"""What a session wants done, in its own words: the gateway makes wire events of it.
+
+Every object here is immutable, so it may be encoded at once or later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from voiceserver.engine.messages import ToEngine
+from voiceserver.session.items import Item
+
+ReplyStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens read and written for one reply; an audio token is one frame of the talker."""
+
+    input_tokens: int = 0
+    text_tokens: int = 0
+    audio_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class ReplyInfo:
+    """A reply as it stands at the moment of the notice."""
+
+    response_id: str
+    item_id: str
+    speak: bool
+    in_conversation: bool
+    metadata: dict[str, str] | None
+    max_output_tokens: int | Literal["inf"]
+    status: ReplyStatus
+    reason: str | None = None  # turn_detected, client_cancelled, max_output_tokens
+    error_code: str | None = None
+    error_message: str = ""
+    item: Item | None = None  # once it has been begun
+    usage: Usage = field(default_factory=Usage)
+
+
+# --- towards the engine ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TellEngine:
+    message: ToEngine
+
+
+@dataclass(frozen=True)
+class ReadClip:
+    """Transcribe audio that came inside an item; answered by `Session.clip_read`."""
+
+    item_id: str
+    part_index: int
+
+
+# --- towards the client ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    item_id: str
+    start_ms: int
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    item_id: str
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class IdleTimeout:
+    item_id: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    item_id: str
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True)
+class Cleared:
+    pass
+
+
+@dataclass(frozen=True)
+class ItemAdded:
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True)
+class ItemDone:
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True)
+class ItemRetrieved:
+    item: Item
+
+
+@dataclass(frozen=True)
+class ItemDeleted:
+    item_id: str
+
+
+@dataclass(frozen=True)
+class ItemTruncated:
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+@dataclass(frozen=True)
+class Interim:
+    """What has been understood of a turn that is still being spoken; may change."""
+
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Transcribed:
+    item_id: str
+    part_index: int
+    text: str
+    audio_s: float
+
+
+@dataclass(frozen=True)
+class TranscriptionFailed:
+    item_id: str
+    part_index: int
+    message: str
+
+
+@dataclass(frozen=True)
+class ReplyCreated:
+    reply: ReplyInfo
+
+
+@dataclass(frozen=True)
+class ReplyItemAdded:
+    reply: ReplyInfo
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True)
+class ReplyText:
+    """More text: of a written reply, or the transcript of a spoken one in step with its sound."""
+
+    reply: ReplyInfo
+    delta: str
+
+
+@dataclass(frozen=True)
+class ReplyAudio:
+    """More sound, at the engine's rate."""
+
+    reply: ReplyInfo
+    pcm16: bytes
+    late: bool  # the listener had run out of sound before it
+
+
+@dataclass(frozen=True)
+class ReplyDone:
+    """The reply is over, in whichever way; nothing of it follows."""
+
+    reply: ReplyInfo
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something went wrong that is not the answer to a client's event."""
+
+    message: str
+    code: str
+    kind: str = "server_error"
+
+
+@dataclass(frozen=True)
+class TurnTimed:
+    """How long a turn's steps took, in ms after the user's last word."""
+
+    response_id: str
+    item_id: str
+    speech_end_ms: int  # on the audio clock
+    end_of_turn_ms: float | None
+    recognised_ms: float | None
+    first_text_ms: float | None
+    first_audio_ms: float | None
+
+
+@dataclass(frozen=True)
+class InterruptionTimed:
+    """How long after its first sample an interruption stopped the assistant."""
+
+    response_id: str
+    item_id: str  # of the interrupting turn
+    onset_ms: int  # on the audio clock
+    stopped_ms: float  # after the onset was received
+    heard_ms: int  # of the interrupted reply
+
+
+Effect = (
+    TellEngine
+    | ReadClip
+    | SpeechStarted
+    | SpeechStopped
+    | IdleTimeout
+    | Committed
+    | Cleared
+    | ItemAdded
+    | ItemDone
+    | ItemRetrieved
+    | ItemDeleted
+    | ItemTruncated
+    | Interim
+    | Transcribed
+    | TranscriptionFailed
+    | ReplyCreated
+    | ReplyItemAdded
+    | ReplyText
+    | ReplyAudio
+    | ReplyDone
+    | Failure
+    | TurnTimed
+    | InterruptionTimed
+)

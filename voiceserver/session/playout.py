@@ -1,0 +1,52 @@
+"""What the client has heard, as far as a server can know: sent audio against the clock.
+
+Clients play what they get in real time, one item after another, so the end of the sound moves on by
+each piece's duration and never lies in the past when a piece is sent. The client's
+`conversation.item.truncate` tells the truth.
+"""
+
+from __future__ import annotations
+
+CLIENT_BUFFER_S = 0.15  # a usual jitter buffer: how much later than sent the sound is heard
+TAIL_S = 0.25  # a room and a sound card go on a little after the last sample
+
+
+class Playout:
+    """Estimates the listener's position in what was sent."""
+
+    def __init__(self) -> None:
+        self._ends_s = float("-inf")  # when the last sample sent will have been heard
+        self._item_id: str | None = None
+        self._sent_s = 0.0  # of the newest item
+
+    @property
+    def item_id(self) -> str | None:
+        """The item whose audio was sent last."""
+        return self._item_id
+
+    def sent(self, item_id: str, duration_s: float, now_s: float) -> None:
+        """Note that audio was handed to the client."""
+        if item_id != self._item_id:
+            self._item_id, self._sent_s = item_id, 0.0
+        self._ends_s = max(self._ends_s, now_s + CLIENT_BUFFER_S) + duration_s
+        self._sent_s += duration_s
+
+    def unheard_s(self, now_s: float) -> float:
+        """Seconds of sound sent but not yet heard."""
+        return max(0.0, self._ends_s - now_s)
+
+    def heard_s(self, now_s: float) -> float:
+        """Seconds of the newest item that have been heard."""
+        return max(0.0, self._sent_s - self.unheard_s(now_s))
+
+    def audible(self, now_s: float) -> bool:
+        """Whether the assistant's voice may still be in the user's room."""
+        return now_s < self._ends_s + TAIL_S
+
+    def ends_s(self) -> float:
+        """When the sound sent so far will have been heard."""
+        return self._ends_s
+
+    def flushed(self, now_s: float) -> None:
+        """The client threw away what it had not played: nothing is unheard any more."""
+        self._ends_s = min(self._ends_s, now_s)

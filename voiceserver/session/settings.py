@@ -1,0 +1,79 @@
+"""How one session wants to be listened to and answered; gateways translate into this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from voiceserver.engine.messages import ChatMessage
+
+DEFAULT_INSTRUCTIONS = (
+    "You are a friendly voice assistant. Answer in one or two short, plain sentences, "
+    "the way people speak. Do not use lists, symbols or emoji."
+)
+DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
+MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
+COMPLETE_AT = {"low": 0.7, "medium": 0.5, "auto": 0.5, "high": 0.35}  # probability of a turn's end
+
+
+@dataclass(frozen=True)
+class TurnSettings:
+    """When the user's turn begins and ends, and what follows from it."""
+
+    kind: Literal["server_vad", "semantic_vad"] = "server_vad"
+    threshold: float = 0.5
+    prefix_padding_ms: int = 300
+    silence_duration_ms: int = 500  # server_vad
+    idle_timeout_ms: int | None = None  # server_vad
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"  # semantic_vad
+    create_response: bool = True
+    interrupt_response: bool = True
+
+    @property
+    def max_wait_ms(self) -> int:
+        """The longest pause before the turn is over whatever the model of turn ends thinks."""
+        return MAX_WAIT_MS[self.eagerness]
+
+    @property
+    def complete_at(self) -> float:
+        """Probability at which a turn counts as complete."""
+        return COMPLETE_AT[self.eagerness]
+
+
+DEFAULT_TURNS = TurnSettings()
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """What holds for the whole session until it is changed."""
+
+    instructions: str = DEFAULT_INSTRUCTIONS
+    speak: bool = True
+    turns: TurnSettings | None = DEFAULT_TURNS  # None: the client commits and asks for responses
+    max_tokens: int = DEFAULT_REPLY_TOKENS
+    temperature: float = 0.0  # greedy: a small model is soundest so
+    max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
+
+    def reply_options(self) -> ReplyOptions:
+        """How a reply is made that the client did not ask for one by one."""
+        return ReplyOptions(
+            speak=self.speak,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            instructions=self.instructions,
+            max_output_tokens=self.max_output_tokens,
+        )
+
+
+@dataclass(frozen=True)
+class ReplyOptions:
+    """How one reply is to be made."""
+
+    speak: bool
+    max_tokens: int
+    temperature: float
+    instructions: str
+    max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
+    metadata: dict[str, str] | None = None
+    in_conversation: bool = True
+    dialogue: tuple[ChatMessage, ...] | None = None  # read this instead of the conversation

@@ -1,0 +1,180 @@
+"""When the user's turn begins, pauses, goes on and ends, judged from one VAD window after another.
+
+Knows nothing of texts or replies. All positions are samples of the session's audio clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
+from voiceserver.engine.messages import SpeechActivity
+from voiceserver.session.settings import TurnSettings
+from voiceserver.session.timing import to_samples
+
+ONSET_WINDOWS = 3  # 96 ms of voice begin a turn when nobody else speaks
+BARGE_IN_WINDOWS = 5  # 160 ms of voice interrupt the assistant; a cough is shorter
+RESUME_WINDOWS = 2  # fewer voiced windows inside a pause are a click, not speech
+HYSTERESIS = 0.15  # speech under way counts as speech down to this much under the threshold
+LIKELY_END_SAMPLES = to_samples(96)  # a pause worth starting an answer for
+ASK_SAMPLES = to_samples(192)  # what smart-turn was trained to see after the last word
+ASK_AGAIN_SAMPLES = to_samples(320)
+ECHO_LIKENESS = 0.5  # above: the window is our own voice coming back
+FAINTEST_INTERRUPTION_DBFS = -50.0
+LONGEST_TURN_S = 300.0  # then the turn is over, whoever goes on
+
+
+@dataclass(frozen=True)
+class Began:
+    onset_sample: int  # first voiced sample
+    start_sample: int  # with padding: where the turn's audio begins
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The user may have finished: a good moment to prepare an answer."""
+
+    spoke_until_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The user went on after a pause."""
+
+
+@dataclass(frozen=True)
+class AskTurnEnd:
+    """Ask the model of turn ends about the audio up to `end_sample`; `judged` takes the answer."""
+
+    end_sample: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    spoke_until_sample: int
+    end_sample: int
+
+
+TurnEvent = Began | Paused | Resumed | AskTurnEnd | Ended
+
+
+class TurnDetector:
+    """Silence -> speech -> pause -> speech or end, with hysteresis at every step."""
+
+    def __init__(self, settings: TurnSettings, from_sample: int = 0) -> None:
+        self.settings = settings
+        self._rest(from_sample)
+
+    def _rest(self, from_sample: int) -> None:
+        """Back to waiting for speech; audio before `from_sample` belongs to the past."""
+        self._free_from = from_sample
+        self._speaking = False
+        self._evidence = 0  # voiced windows, less unvoiced ones
+        self._onset_sample = 0
+        self._start_sample = 0
+        self._spoke_until = 0
+        self._paused = False
+        self._voiced_in_pause = 0
+        self._asked_at: int | None = None  # end of the audio of the newest question
+
+    @property
+    def speaking(self) -> bool:
+        return self._speaking
+
+    def restart(self, from_sample: int) -> None:
+        """Forget the turn under way, without an event."""
+        self._rest(from_sample)
+
+    def hear(self, window: SpeechActivity, *, assistant_audible: bool) -> list[TurnEvent]:
+        """Take the next window."""
+        if self._speaking:
+            return self._hear_speech(window)
+        return self._hear_silence(window, assistant_audible)
+
+    def _hear_silence(self, window: SpeechActivity, assistant_audible: bool) -> list[TurnEvent]:
+        voiced = window.probability >= self.settings.threshold
+        if assistant_audible:
+            voiced = voiced and _may_interrupt(window)
+        if not voiced:
+            self._evidence = max(0, self._evidence - 1)
+            return []
+        if self._evidence == 0:
+            self._onset_sample = window.end_sample - VAD_WINDOW_SAMPLES
+        self._evidence += 1
+        if self._evidence < (BARGE_IN_WINDOWS if assistant_audible else ONSET_WINDOWS):
+            return []
+        self._speaking = True
+        self._spoke_until = window.end_sample
+        padded = self._onset_sample - to_samples(self.settings.prefix_padding_ms)
+        self._start_sample = max(padded, self._free_from, 0)
+        return [Began(max(self._onset_sample, 0), self._start_sample)]
+
+    def _hear_speech(self, window: SpeechActivity) -> list[TurnEvent]:
+        events: list[TurnEvent] = []
+        if window.probability >= max(0.05, self.settings.threshold - HYSTERESIS):
+            events += self._voiced(window.end_sample)
+        else:
+            self._voiced_in_pause = 0
+            events += self._unvoiced(window.end_sample)
+        too_long = window.end_sample - self._start_sample >= LONGEST_TURN_S * LISTEN_RATE_HZ
+        if too_long and self._speaking:
+            events.append(self._end(window.end_sample))
+        return events
+
+    def _voiced(self, end_sample: int) -> list[TurnEvent]:
+        if not self._paused:
+            self._spoke_until = end_sample
+            return []
+        self._voiced_in_pause += 1
+        if self._voiced_in_pause < RESUME_WINDOWS:
+            return self._maybe_over(end_sample)
+        self._paused, self._voiced_in_pause, self._asked_at = False, 0, None
+        self._spoke_until = end_sample
+        return [Resumed()]
+
+    def _unvoiced(self, end_sample: int) -> list[TurnEvent]:
+        events: list[TurnEvent] = []
+        if not self._paused and end_sample - self._spoke_until >= self._likely_end_samples():
+            self._paused = True
+            events.append(Paused(self._spoke_until, end_sample))
+        return events + self._maybe_over(end_sample)
+
+    def _likely_end_samples(self) -> int:
+        if self.settings.kind == "semantic_vad":
+            return LIKELY_END_SAMPLES
+        return min(LIKELY_END_SAMPLES, to_samples(self.settings.silence_duration_ms))
+
+    def _maybe_over(self, end_sample: int) -> list[TurnEvent]:
+        """End the turn when the pause is long enough, or ask whether it is complete."""
+        if not self._paused:
+            return []
+        pause_samples = end_sample - self._spoke_until
+        if self.settings.kind == "server_vad":
+            over = pause_samples >= to_samples(self.settings.silence_duration_ms)
+            return [self._end(end_sample)] if over else []
+        if pause_samples >= to_samples(self.settings.max_wait_ms):
+            return [self._end(end_sample)]
+        first = self._asked_at is None and pause_samples >= ASK_SAMPLES
+        again = self._asked_at is not None and end_sample - self._asked_at >= ASK_AGAIN_SAMPLES
+        if not (first or again):
+            return []
+        self._asked_at = end_sample
+        return [AskTurnEnd(end_sample)]
+
+    def judged(self, asked_end_sample: int, probability: float, now_sample: int) -> list[TurnEvent]:
+        """Take the answer to an AskTurnEnd; an answer about an earlier pause says nothing."""
+        current = self._speaking and self._paused and self._asked_at == asked_end_sample
+        if current and probability >= self.settings.complete_at:
+            return [self._end(now_sample)]
+        return []
+
+    def _end(self, end_sample: int) -> Ended:
+        ended = Ended(self._spoke_until, end_sample)
+        self._rest(end_sample)
+        return ended
+
+
+def _may_interrupt(window: SpeechActivity) -> bool:
+    """Whether this window may be the user's own voice while the assistant's is in the room."""
+    return window.echo_likeness < ECHO_LIKENESS and window.level_dbfs >= FAINTEST_INTERRUPTION_DBFS
