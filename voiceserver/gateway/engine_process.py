@@ -30,7 +30,7 @@ def engine_command(config: EngineConfig) -> list[str]:
         "voiceserver.engine",
         f"--model={config.model}",
         f"--slots={config.slots}",
-        f"--run-ahead-s={config.run_ahead_s}",
+        f"--run-ahead={config.run_ahead_s}",
         f"--seed={config.seed}",
         "--socket",
     ]

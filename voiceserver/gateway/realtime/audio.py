@@ -1,4 +1,4 @@
-"""Audio on the wire, PCM16 at 24 kHz or G.711 at 8 kHz, to and from what the engine takes and gives.
+"""Audio on the wire, PCM16 at 24 kHz or G.711 at 8 kHz, to and from what the engine knows.
 
 Streaming in both directions; each reply has an encoder of its own, so nothing bleeds into the next.
 """

@@ -129,8 +129,7 @@ class Connection:
         while True:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
-                self.end(_GOODBYE_S = 2.0  # for a client to read what is still queued
-_CLOSE_NORMAL, "")
+                self.end(_CLOSE_NORMAL, "")
                 return
             frame = message.get("text")
             self._take(frame if frame is not None else message.get("bytes") or b"")
@@ -143,8 +142,7 @@ _CLOSE_NORMAL, "")
             log.warning("%s: %s", self.session_id, error)
             self.end(_CLOSE_TRY_LATER, "this client does not read what it is sent")
         except (WebSocketDisconnect, RuntimeError, OSError):
-            self.end(_GOODBYE_S = 2.0  # for a client to read what is still queued
-_CLOSE_NORMAL, "")
+            self.end(_CLOSE_NORMAL, "")
 
     async def _expire(self) -> None:
         limit_s = self._services.limits.session_s
