@@ -13,7 +13,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -77,7 +77,8 @@ class ScriptedServer:
 
     def stop(self) -> None:
         """Go away, as a server that is restarted does: sockets close with code 1012."""
-        assert self._server and self._thread
+        assert self._server
+        assert self._thread
         self._server.should_exit = True
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the scripted server does not stop"
@@ -89,13 +90,11 @@ class ScriptedServer:
     # --- what a test does -------------------------------------------------------------------------
 
     def send(self, event: Event) -> None:
-        assert self._loop and self._socket, "no page is connected"
-        asyncio.run_coroutine_threadsafe(self._socket.send_json(event), self._loop).result(5)
+        self._do(self._need_socket().send_json(event))
 
     def drop(self) -> None:
         """Close the page's socket without a word."""
-        assert self._loop and self._socket, "no page is connected"
-        asyncio.run_coroutine_threadsafe(self._socket.close(1011), self._loop).result(5)
+        self._do(self._need_socket().close(1011))
 
     def of_type(self, kind: str) -> list[Event]:
         return [event for event in list(self.received) if event["type"] == kind]
@@ -145,12 +144,11 @@ class ScriptedServer:
 
         Answers with the reply's status once it has ended.
         """
-        assert self._loop, "no page is connected"
         self._cancelled = False
-        return asyncio.run_coroutine_threadsafe(self._speak(name, text, speech), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._speak(name, text, speech), self._need_loop())
 
     def reply_in_text(self, name: str, text: str) -> None:
-        asyncio.run_coroutine_threadsafe(self._write(name, text), self._need_loop()).result(5)
+        self._do(self._write(name, text))
 
     def timing(self, name: str, **figures: float | None) -> None:
         ids = {"response_id": f"resp_{name}", "item_id": f"item_{name}"}
@@ -165,6 +163,13 @@ class ScriptedServer:
     def _need_loop(self) -> asyncio.AbstractEventLoop:
         assert self._loop, "no page is connected"
         return self._loop
+
+    def _need_socket(self) -> WebSocket:
+        assert self._socket, "no page is connected"
+        return self._socket
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._need_loop()).result(PATIENCE_S)
 
     async def _models(self, _request: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [{"id": "nano"}]}, self.models_status)
@@ -242,5 +247,4 @@ class ScriptedServer:
         return status
 
     async def _emit(self, kind: str, head: Event, **fields: Any) -> None:
-        assert self._socket
-        await self._socket.send_json({"type": kind, **head, **fields})
+        await self._need_socket().send_json({"type": kind, **head, **fields})

@@ -4,6 +4,7 @@
  */
 
 import { insecurePage, microphoneProblem } from "./problems.js";
+import { loadWorklet } from "./worklets/load.js";
 
 /**
  * @typedef {{pcm: Int16Array, rms: number}} Batch
@@ -52,7 +53,7 @@ export class Microphone {
     } catch (cause) {
       throw microphoneProblem(cause);
     }
-    await context.audioWorklet.addModule(new URL("worklets/capture.js", import.meta.url));
+    await loadWorklet(context, "capture");
     const source = context.createMediaStreamSource(stream);
     const capture = new AudioWorkletNode(context, "capture", {
       numberOfOutputs: 0,

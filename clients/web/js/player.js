@@ -3,6 +3,8 @@
  * The assistant's voice: hands PCM16 to the playback worklet and keeps account of what was heard.
  */
 
+import { loadWorklet } from "./worklets/load.js";
+
 /**
  * @typedef {{itemId: string | null, playedMs: number, droppedMs: number}} Flushed
  * @typedef {object} PlayerHandlers
@@ -33,7 +35,7 @@ export class Player {
   /** @param {AudioContext} context */
   async open(context) {
     if (this.node) return;
-    await context.audioWorklet.addModule(new URL("worklets/playback.js", import.meta.url));
+    await loadWorklet(context, "playback");
     this.node = new AudioWorkletNode(context, "playback", {
       numberOfInputs: 0,
       outputChannelCount: [1],

@@ -90,7 +90,7 @@ export async function explainRefusal(key) {
     const headers = key ? { Authorization: `Bearer ${key}` } : undefined;
     response = await fetch("/v1/models", { headers, cache: "no-store" });
   } catch {
-    return new Problem("The server does not answer.", "Check that it is running, then try again.");
+    return serverGone();
   }
   if (response.status === 401 || response.status === 403) {
     return new Problem("The server asks for an access key.", "Enter it in the settings.");
@@ -99,6 +99,10 @@ export async function explainRefusal(key) {
     return new Problem("The server is starting or stopping.", "Try again in a moment.");
   }
   return serverFull();
+}
+
+export function serverGone() {
+  return new Problem("The server does not answer.", "Check that it is running, then try again.");
 }
 
 export function serverFull() {

@@ -45,6 +45,9 @@ export class Transcript {
     this.entries = new Map();
     /** @type {Set<string>} */
     this.announced = new Set();
+    this.following = true; // until the person scrolls back to read
+    list.addEventListener("scroll", () => (this.following = this.#atEnd()));
+    new ResizeObserver(() => this.#follow()).observe(list);
   }
 
   /**
@@ -53,7 +56,6 @@ export class Transcript {
    * @param {Message | null} changed null: look at everything
    */
   show(conversation, changed) {
-    const follow = this.#atEnd();
     if (changed) this.#update(changed);
     else {
       for (const [id, { root }] of this.entries) {
@@ -63,7 +65,11 @@ export class Transcript {
       }
       for (const message of conversation.messages.values()) this.#update(message);
     }
-    if (follow) this.list.scrollTop = this.list.scrollHeight;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.following) this.list.scrollTop = this.list.scrollHeight;
   }
 
   #atEnd() {
