@@ -147,7 +147,7 @@ class Voice:
         return samples
 
     def _frame(self, slot: int, samples: NDArray[np.float32] | None) -> SpokenFrame:
-        """Cuts the vocoder's delay off the front and everything after the last frame off the end."""
+        """Cuts the vocoder's delay off the front and what follows the last frame off the end."""
         utterance, decoded = self._utterance(slot), self._decoded(slot)
         frames = utterance.frames
         last = frames is not None and (frames == 0 or decoded == frames + FLUSH_STEPS)
