@@ -28,6 +28,8 @@ SPOKEN = float(np.log(1e-6))  # reference bands above this count when the level 
 LEVEL_QUANTILE = 0.3  # the user can only add energy, so the echo's level is a low quantile
 LEVEL_MARGIN = 1.0  # about 4 dB of room colour
 CHANCE_CORRELATION, CERTAIN_CORRELATION = 0.35, 0.6
+JUDGED_WINDOWS = 4  # by energy, so that one loud window of the user's counts at once
+WINDOWS_PER_SEARCH = 4  # delays drift slowly, and the search is most of the work
 
 
 class ReferenceTape:
@@ -55,7 +57,8 @@ class ReferenceTape:
         """Samples `[begin, end)`; silence where nothing was played or the tape has moved on."""
         positions = np.arange(begin, end)
         kept = (positions < self._end) & (positions >= max(0, self._end - self.LENGTH_SAMPLES))
-        return self._samples[positions % self.LENGTH_SAMPLES] * kept
+        found: Floats = self._samples[positions % self.LENGTH_SAMPLES] * kept
+        return found
 
 
 class EchoTracker:
@@ -66,6 +69,9 @@ class EchoTracker:
         self._tape = ReferenceTape()
         self._microphone = np.full((HISTORY_WINDOWS, BANDS), FLOOR, np.float32)
         self._reference = np.full((REFERENCE_HOPS, BANDS), FLOOR, np.float32)
+        self._delay_hops = 0
+        self._certainty = 0.0
+        self._windows = 0
 
     def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
         """Learn what will be heard `begins_in_s` after microphone position `position`."""
@@ -83,28 +89,34 @@ class EchoTracker:
         self._microphone = np.concatenate([self._microphone[1:], band_energy(window[None])])
         if self._reference.max() < SPOKEN:
             return 0.0
-        delayed = self._by_delay()  # [delays, windows, bands]
-        correlation = _correlation(self._microphone, delayed)
-        best = int(correlation.argmax())
-        span = CERTAIN_CORRELATION - CHANCE_CORRELATION
-        certainty = (float(correlation[best]) - CHANCE_CORRELATION) / span
-        return float(np.clip(certainty, 0.0, 1.0)) * self._explained(delayed[best])
+        if self._windows % WINDOWS_PER_SEARCH == 0:
+            self._search_delay()
+        self._windows += 1
+        return self._certainty * self._explained(self._delayed(np.array([self._delay_hops]))[0])
 
-    def _by_delay(self) -> Floats:
-        """The reference beside the microphone's history, for every delay: [delays, windows, bands]"""
-        last = REFERENCE_HOPS - 1
+    def _search_delay(self) -> None:
+        """Find the delay at which both histories rise and fall together, and how surely they do."""
+        delayed = self._delayed(np.arange(MOST_DELAY_HOPS))
+        correlation = _correlation(self._microphone, delayed)
+        self._delay_hops = int(correlation.argmax())
+        span = CERTAIN_CORRELATION - CHANCE_CORRELATION
+        certainty = (float(correlation[self._delay_hops]) - CHANCE_CORRELATION) / span
+        self._certainty = min(max(certainty, 0.0), 1.0)
+
+    def _delayed(self, delay_hops: NDArray[np.int64]) -> Floats:
+        """The reference beside the microphone's history: [delays, windows, bands]"""
         window = np.arange(-HISTORY_WINDOWS + 1, 1) * HOPS_PER_WINDOW
-        delay = np.arange(MOST_DELAY_HOPS)
-        return self._reference[last + window[None] - delay[:, None]]
+        rows: Floats = self._reference[REFERENCE_HOPS - 1 + window[None] - delay_hops[:, None]]
+        return rows
 
     def _explained(self, reference: Floats) -> float:
-        """Share of the newest window's energy within the fitted echo. reference: [windows, bands]"""
+        """Share of the newest windows within the fitted echo. reference: [windows, bands]"""
         spoken = reference > SPOKEN
-        if not spoken[-1].any():
+        if not spoken[-JUDGED_WINDOWS:].any():
             return 0.0
         level = np.quantile((self._microphone - reference)[spoken], LEVEL_QUANTILE)
-        heard = np.exp(self._microphone[-1])
-        echo = np.exp(reference[-1] + level + LEVEL_MARGIN)
+        heard = np.exp(self._microphone[-JUDGED_WINDOWS:])
+        echo = np.exp(reference[-JUDGED_WINDOWS:] + level + LEVEL_MARGIN)
         return float(np.minimum(heard, echo).sum() / heard.sum())
 
 
@@ -113,23 +125,26 @@ def band_energy(windows: Floats) -> Floats:
     spectrum = np.fft.rfft(windows * _HANN, axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     bands = power @ _BAND_SUMS / (VAD_WINDOW_SAMPLES**2 / 8)
-    return np.log(np.maximum(bands, np.exp(FLOOR))).astype(np.float32)
+    logarithm: Floats = np.log(np.maximum(bands, np.exp(FLOOR))).astype(np.float32)
+    return logarithm
 
 
 def _correlation(microphone: Floats, delayed: Floats) -> Floats:
     """Correlation of two energy pictures, each band about its own mean: [delays]"""
-    x = microphone - microphone.mean(axis=0)
-    r = delayed - delayed.mean(axis=1, keepdims=True)
-    power = np.square(x).sum() * np.square(r).sum(axis=(1, 2))
-    return (r * x).sum(axis=(1, 2)) / np.sqrt(power + 1e-6)
+    x = (microphone - microphone.mean(axis=0)).ravel()
+    r = (delayed - delayed.mean(axis=1, keepdims=True)).reshape(len(delayed), -1)
+    power = np.square(x).sum() * np.einsum("di,di->d", r, r)
+    correlation: Floats = (r @ x) / np.sqrt(power + 1e-6)
+    return correlation
 
 
 def _band_sums() -> Floats:
     """Which spectrum bins add up to which band, equally wide in mel: [257, BANDS]"""
-    mel = 2595.0 * np.log10(1.0 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700.0)
-    edges_hz = 700.0 * (10.0 ** (np.linspace(*mel, BANDS + 1) / 2595.0) - 1.0)
+    low_mel, high_mel = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    edges_hz = 700.0 * (10.0 ** (np.linspace(low_mel, high_mel, BANDS + 1) / 2595.0) - 1.0)
     bins_hz = np.fft.rfftfreq(VAD_WINDOW_SAMPLES, 1.0 / LISTEN_RATE_HZ)[:, None]
-    return ((bins_hz >= edges_hz[:-1]) & (bins_hz < edges_hz[1:])).astype(np.float32)
+    inside = (bins_hz >= edges_hz[:-1]) & (bins_hz < edges_hz[1:])
+    return inside.astype(np.float32)
 
 
 _HANN = np.hanning(VAD_WINDOW_SAMPLES).astype(np.float32)

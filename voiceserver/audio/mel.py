@@ -1,7 +1,7 @@
-"""Whisper's log-mel spectrogram at 16 kHz, in numpy: what the recogniser and smart-turn both read.
+"""Whisper's log-mel spectrogram at 16 kHz, in numpy: what the recogniser and smart-turn read.
 
-Numbers follow openai-whisper: 25 ms Hann windows every 10 ms, 80 Slaney mel bands, logarithm floored
-8 decades below the peak. It is not a general spectrogram library.
+Numbers follow openai-whisper: 25 ms Hann windows every 10 ms, 80 Slaney mel bands, logarithm
+floored 8 decades below the peak. It is not a general spectrogram library.
 """
 
 from __future__ import annotations

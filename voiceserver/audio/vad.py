@@ -1,7 +1,7 @@
 """Silero's voice-activity detector for several streams at once, one 32 ms window a stream a call.
 
-State and context are kept by slot, so what a stream hears does not depend on how its audio was cut or
-on who else is listening. It measures; whether a turn begins or ends is decided elsewhere.
+State and context are kept by slot, so what a stream hears does not depend on how its audio was
+cut or on who else is listening. It measures; whether a turn begins or ends is decided elsewhere.
 """
 
 from __future__ import annotations

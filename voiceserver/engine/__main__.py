@@ -42,7 +42,7 @@ def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:
 
 
 def nano_files() -> NanoFiles:
-    """Where nano's weights lie on this machine; fetched and verified when they are not there yet."""
+    """Where nano's weights lie; fetched and verified when they are not there yet."""
     assets = resolve("nano", quiet=True)
     return NanoFiles(
         thinker=assets["thinker"],

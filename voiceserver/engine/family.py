@@ -1,7 +1,8 @@
-"""What the loop asks of a model family, in plain values. `nano` is the first; the loop knows no other name.
+"""What the loop asks of a model family, in plain values; `nano` is the first.
 
-A family hears, thinks and talks for numbered slots. It never waits: every call does a bounded piece
-of work and returns what became known. Who sits in a slot, epochs and pacing are the loop's business.
+A family hears, thinks and talks for numbered slots. It never waits: every call does a bounded
+piece of work and returns what became known. Who sits in a slot, epochs and pacing are the loop's
+business.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from voiceserver.engine.messages import ChatMessage, EndReason, WordTiming
 Samples = NDArray[np.float32]  # mono, -1..1
 
 
-# --- what listening brings --------------------------------------------------------------------------
+# --- what listening brings ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class TurnScore:
 Heard = Window | Transcript | TurnScore
 
 
-# --- what speaking takes and brings -----------------------------------------------------------------
+# --- what speaking takes and brings ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The engine's synchronous loop: one `tick` takes the inbox, listens, thinks, talks and fills the outbox.
+"""The engine's synchronous loop: a `tick` takes the inbox, listens, thinks, talks, sends.
 
 It knows sessions, epochs and pacing, and a model family only by its interface. It never blocks and
 never reads a socket; `process.py` sleeps between ticks for as long as `idle_s` says.
@@ -98,7 +98,7 @@ class Loop:
         return outbox
 
     def idle_s(self) -> float | None:
-        """How long nothing needs a tick, unless a message or a background result comes; None: for ever."""
+        """How long no tick is needed unless something comes from outside; None: for ever."""
         work = self._family.work()
         if self._inbox or work.listening or work.thinking:
             return 0.0
@@ -151,8 +151,8 @@ class Loop:
     def _respond(self, slot: int, message: Respond) -> None:
         self._drop_reply(slot)
         self._replies[slot] = Reply(message.epoch, message.response_id)
-        # The response's name goes into the seed: repeated questions get varied answers, yet a replay
-        # of the same messages gives the same ones, whoever else is talking.
+        # The response's name goes into the seed: a question asked again is answered anew, yet a
+        # replay of the same messages gives the same answers, whoever else is talking.
         seed = self._config.seed ^ crc32(message.response_id.encode())
         task = Task(
             dialogue=message.dialogue,
@@ -226,9 +226,11 @@ class Loop:
             match piece:
                 case Written(_, text):
                     self._outbox.append(TextDelta(*address, text))
-                case Spoken():
+                case Spoken() if len(piece.samples) or piece.words:
                     self._play(reply, piece)
                     self._outbox.append(AudioDelta(*address, pcm16(piece.samples), piece.words))
+                case Spoken():
+                    pass  # a frame that only filled the voice's delays
                 case Ended(_, reason, prompt, text_tokens, frames, why):
                     self._outbox.append(
                         ResponseEnded(*address, reason, prompt, text_tokens, frames, why)
@@ -252,4 +254,5 @@ class Loop:
 def pcm16(samples: np.ndarray) -> bytes:
     """Float samples as int16 little-endian; clipped, and silent where not finite."""
     finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return (np.clip(finite, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    data: bytes = (np.clip(finite, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    return data

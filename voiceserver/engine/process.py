@@ -1,7 +1,7 @@
 """The engine process: one socket to the gateway, one loop, and sleep in between.
 
-The gateway listens on a Unix socket and this process connects. It ends when that socket closes or on
-SIGTERM; it keeps nothing that a successor would need.
+The gateway listens on a Unix socket and this process connects. It ends when that socket closes or
+on SIGTERM; it keeps nothing that a successor would need.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draws a token from logits: greedy, or by temperature and top-p with a counter-based random number.
+"""Draws a token: greedy, or by temperature and top-p with a counter-based random number.
 
 The number depends only on the reply's seed and the step, so a reply comes out the same alone, among
 others, or replayed.
@@ -36,7 +36,7 @@ def draw(logits: NDArray[np.float32], sampling: Sampling, step: int, written: li
 
 
 def nucleus(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The fewest most likely tokens that hold TOP_P of the probability, and theirs, summing to one."""
+    """The fewest tokens that hold TOP_P of the probability, and theirs, summing to one."""
     # 64 candidates are plenty for a nucleus at the temperatures speech is written at.
     count = min(64, len(logits))
     tokens = np.argpartition(-logits, count - 1)[:count]

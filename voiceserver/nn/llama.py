@@ -79,6 +79,13 @@ class KvCache:
         assert 0 <= length <= self.lengths[slot], f"slot {slot}: {length} of {self.lengths[slot]}"
         self.lengths[slot] = length
 
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Let `target` hold the first `length` positions of `source` and nothing else."""
+        assert length <= self.lengths[source], f"slot {source}: {length} of {self.lengths[source]}"
+        for store in (self.keys, self.values):
+            store[:, target, :, :length] = store[:, source, :, :length]
+        self.lengths[target] = length
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -98,7 +105,7 @@ class Llama:
 
     @torch.inference_mode()
     def extend(self, cache: KvCache, segments: Sequence[Segment]) -> Tensor:
-        """Append each segment to its slot; return the logits after its last token: [segments, V]."""
+        """Append each segment to its slot; logits after its last token: [segments, V]."""
         spans = _spans(cache, segments)
         tokens = torch.tensor([token for segment in segments for token in segment.tokens])
         positions = torch.cat([torch.arange(s.begin, s.end) for s in spans])  # [N]
@@ -130,7 +137,7 @@ class Llama:
         config = self.config
         qkv = layer.qkv(normed).view(len(normed), -1, config.head_dim)  # [N, H + 2 Hkv, d]
         rotated = _rotate(qkv[:, : config.heads + config.kv_heads], cos, sin)
-        query, key = rotated.split([config.heads, config.kv_heads], dim=1)
+        query, key = rotated[:, : config.heads], rotated[:, config.heads :]
         value = qkv[:, config.heads + config.kv_heads :]
         mixed = torch.empty(len(normed), config.model_dim)
         for span in spans:
@@ -179,7 +186,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _attention(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Causal attention of the last n positions. query [n, H, d], keys and values [Hkv, T, d] -> [n, D]"""
+    """Causal attention of the last n positions: [n, H, d], two of [Hkv, T, d] -> [n, D]."""
     count, heads, head_dim = query.shape
     kv_heads, length, _ = keys.shape
     # Query heads that share a key head become rows of one product: [Hkv, H/Hkv * n, d].

@@ -1,7 +1,8 @@
 """Llama weights from a GGUF file, converted once to a safetensors file that loads quickly.
 
-The converted file holds int8 projections with their scales, the embedding in float16 and the norms in
-float32, beside a tokenizer.json; both are keyed by the GGUF file's size and this module's version.
+The converted file holds int8 projections with their scales, the embedding in float16 and the norms
+in float32, beside a tokenizer.json; both are keyed by the GGUF file's size and this module's
+version.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from voiceserver.errors import AssetError
 from voiceserver.nn.linear import FloatLinear, Int8Linear, Linear, quantise
 from voiceserver.nn.llama import LlamaConfig, LlamaLayer, LlamaWeights
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PROJECTIONS = ("qkv", "output", "gate_up", "down")
 
 
@@ -146,7 +147,7 @@ def _fused(config: LlamaConfig, raw: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _rotary_halves(weight: Tensor, heads: int) -> Tensor:
-    """GGUF interleaves the two rotary halves of a head; we keep them apart. weight: [heads * d, D]"""
+    """GGUF interleaves a head's two rotary halves; we keep them apart. weight: [heads * d, D]"""
     rows, columns = weight.shape
     pairs = weight.view(heads, rows // heads // 2, 2, columns)
     return pairs.transpose(1, 2).reshape(rows, columns).contiguous()

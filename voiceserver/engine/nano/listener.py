@@ -1,7 +1,8 @@
 """Hears every slot: voice activity in the loop, words and end of turn in background threads.
 
-Each slot keeps a ring of its recent audio addressed by absolute sample; voice activity follows behind
-at a bounded number of windows a call, so one session's flood cannot keep the loop from the others.
+Each slot keeps a ring of its recent audio addressed by absolute sample; voice activity follows
+behind at a bounded number of windows a call, so one session's flood cannot keep the loop from the
+others.
 """
 
 from __future__ import annotations

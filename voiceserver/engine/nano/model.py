@@ -1,4 +1,4 @@
-"""The `nano` family: listener, thinker and voice of every slot, behind the interface the loop knows."""
+"""The `nano` family: listener, thinker and voice of every slot, as the loop wants them."""
 
 from __future__ import annotations
 

@@ -20,13 +20,11 @@ class PromptWriter:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self.begin = tokenizer.token_to_id(BEGIN)
-        self.end = tokenizer.token_to_id(END)
+        self.begin, self.end = (_control(tokenizer, name) for name in (BEGIN, END))
 
     def tokens(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
-        """At most `budget` tokens: the system message, the newest messages, and the reply's opening."""
-        system = next((m.text for m in dialogue if m.role == "system"), "") or PERSONA
-        head = self._message("system", system, budget // 2)
+        """At most `budget` tokens: system message, newest messages, and the reply's opening."""
+        head = self.head(dialogue, budget)
         tail = [self.begin, *self._plain("assistant\n")]
         room = budget - len(head) - len(tail)
         turns: list[list[int]] = []
@@ -38,6 +36,11 @@ class PromptWriter:
             room -= len(turn)
         return head + [token for turn in turns for token in turn] + tail
 
+    def head(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
+        """The system message: the dialogue's first, or a voice assistant's persona."""
+        text = next((m.text for m in dialogue if m.role == "system" and m.text), PERSONA)
+        return self._message("system", text, budget // 2)
+
     def _message(self, role: str, text: str, most: int) -> list[int]:
         """One message; of a very long one the end is kept, where the question usually stands."""
         opening = [self.begin, *self._plain(f"{role}\n")]
@@ -46,7 +49,13 @@ class PromptWriter:
         return opening + self._plain(text)[-room:] + closing
 
     def _plain(self, text: str) -> list[int]:
-        """Tokens of a text in which control tokens are only text: nobody talks their way out of a turn."""
+        """Tokens of a text whose control tokens count as text: nobody talks out of their turn."""
         harmless = text.replace("<|", "< |")
         ids: list[int] = self._tokenizer.encode(harmless).ids
         return ids
+
+
+def _control(tokenizer: Tokenizer, name: str) -> int:
+    token = tokenizer.token_to_id(name)
+    assert token is not None, f"the tokenizer has no {name}"
+    return token

@@ -1,9 +1,9 @@
 """Whisper tiny.en on short utterances without paying for thirty seconds of encoder.
 
-Whisper was trained on windows padded to 30 s, and without that padding its decoder does not know when
-to stop and repeats itself. So only the utterance itself is encoded, and the encoder's output is
-extended to 30 s with what it says about silence at those positions, computed once: the decoder sees
-what it is used to, at a fifth of the time and the same error rate.
+Whisper was trained on windows padded to 30 s, and without that padding its decoder does not know
+when to stop and repeats itself. So only the utterance itself is encoded, and the encoder's output
+is extended to 30 s with what it says about silence at those positions, computed once: the decoder
+sees what it is used to, at a fifth of the time and the same error rate.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SmolLM2 writes replies for all slots: one batched step a tick, prompts taken in bounded pieces.
 
-A slot's cache survives its replies: a new prompt keeps the longest beginning it shares with what the
-cache holds, so each turn of a conversation reads only what is new.
+A slot's cache survives its replies: a new prompt keeps the longest beginning it shares with what
+the cache holds, so each turn of a conversation reads only what is new.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class Thinker:
         self._prompts = PromptWriter(tokenizer)
         self._cache = KvCache(llama.config, slots, CONTEXT_TOKENS)
         self._cached: list[list[int]] = [[] for _ in range(slots)]  # tokens behind each cache
+        self._heads = [0] * slots  # how many of them are the system message
         self._thoughts: dict[int, Thought] = {}
-        self._stops = {self._prompts.end, tokenizer.token_to_id("<|endoftext|>")}
+        self._stops = (self._prompts.end, tokenizer.token_to_id("<|endoftext|>"))
 
     @classmethod
     def load(cls, gguf_file: Path, cache: Path, slots: int) -> Thinker:
@@ -66,13 +67,20 @@ class Thinker:
 
         config, weights, tokenizer = llama_weights.load(gguf_file, cache)
         llama = Llama(config, weights, CONTEXT_TOKENS)
-        return cls(llama, Tokenizer.from_file(str(tokenizer)), slots)
+        thinker = cls(llama, Tokenizer.from_file(str(tokenizer)), slots)
+        thinker.warm()
+        return thinker
+
+    def warm(self) -> None:
+        """Read the usual system message, which every session's first reply then need not."""
+        head = self._prompts.head((), CONTEXT_TOKENS)
+        self._llama.extend(self._cache, [Segment(0, head)])
+        self._cached[0], self._heads[0] = head, len(head)
 
     def forget(self, slot: int) -> None:
-        """Make a slot fresh for another session."""
+        """Drop a session's dialogue; its system message stays, as the next may have the same."""
         self.stop(slot)
-        self._cache.rollback(slot, 0)
-        self._cached[slot] = []
+        self._keep(slot, min(self._heads[slot], len(self._cached[slot])))
 
     def begin(
         self, slot: int, dialogue: Sequence[ChatMessage], max_tokens: int, sampling: Sampling
@@ -80,10 +88,8 @@ class Thinker:
         """Start a reply; the shared beginning of the prompt is not read again."""
         budget = CONTEXT_TOKENS - min(max_tokens, LONGEST_REPLY_TOKENS)
         prompt = self._prompts.tokens(dialogue, budget)
-        # The last prompt token is read again in any case, for its logits.
-        kept = common_prefix(self._cached[slot], prompt[:-1])
-        self._cache.rollback(slot, kept)
-        self._cached[slot] = prompt[:kept]
+        self._heads[slot] = len(self._prompts.head(dialogue, budget))
+        kept = self._reuse(slot, prompt)
         stream = TextStream(self._tokenizer)
         self._thoughts[slot] = Thought(prompt, max_tokens, sampling, stream, prompt[kept:])
 
@@ -105,8 +111,23 @@ class Thinker:
         thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=True))
         return [t for t in thinking if t is not None]
 
+    def _reuse(self, slot: int, prompt: list[int]) -> int:
+        """Keep, or copy from another slot, as much of the prompt as has been read before."""
+        # The last token is read again in any case, for its logits.
+        shared = [common_prefix(cached, prompt[:-1]) for cached in self._cached]
+        source = max(range(len(shared)), key=lambda s: (shared[s], s == slot))
+        if source != slot:
+            self._cache.copy(source, slot, shared[source])
+            self._cached[slot] = prompt[: shared[source]]
+        self._keep(slot, shared[source])
+        return shared[source]
+
+    def _keep(self, slot: int, length: int) -> None:
+        self._cache.rollback(slot, length)
+        del self._cached[slot][length:]
+
     def _advance(self, segment: Segment, logits: torch.Tensor) -> Thinking | None:
-        """Book what a slot has read; draw its next token when the whole prompt has been. logits: [V]"""
+        """Book what a slot has read; draw a token when the prompt is read whole. logits: [V]"""
         slot, thought = segment.slot, self._thoughts[segment.slot]
         self._cached[slot] += segment.tokens
         thought.unread = thought.unread[len(segment.tokens) :]
