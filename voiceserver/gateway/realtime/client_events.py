@@ -153,4 +153,6 @@ def _invalid(error: ValidationError, event_id: str | None) -> InvalidEvent:
 
 def _is_union_branch(part: str | int) -> bool:
     """Whether this step of pydantic's path names a branch of a union, not a field."""
-    return isinstance(part, str) and ("[" in part or part in {"str", "int"})
+    return isinstance(part, str) and (
+        "[" in part or part in {"str", "int"} or part.startswith("constrained-")
+    )

@@ -1,0 +1,197 @@
+"""A peer that speaks the engine's wire protocol by rule, in a process of its own.
+
+It hears by loudness (loud windows are speech), understands "turn N" whatever is said, and speaks
+each reply as a tone of 0.4 s a word, paced as the real engine paces. It keeps a journal of what it
+was told. It stands in for the engine only where the gateway itself is under test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import pickle
+import selectors
+import socket
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from voiceserver.engine import messages as m
+from voiceserver.engine import wire
+
+RATE_HZ, FRAME_SAMPLES = 22050, 1792
+FRAME_S = FRAME_SAMPLES / RATE_HZ
+WORD_S = 0.4
+RUN_AHEAD_S = 0.4
+WINDOW_SAMPLES = 512
+
+
+@dataclass
+class Reply:
+    respond: m.Respond
+    words: list[m.WordTiming]
+    text: str
+    begun_s: float
+    frames: int = 0
+
+    @property
+    def total_frames(self) -> int:
+        return math.ceil(len(self.words) * WORD_S / FRAME_S)
+
+
+@dataclass
+class Slot:
+    heard: bytearray = field(default_factory=bytearray)
+    samples: int = 0
+    utterances: int = 0
+    reply: Reply | None = None
+
+
+def reply_text(respond: m.Respond) -> str:
+    """What is said: the question asked decides its length; each answer says what it has read."""
+    last = respond.dialogue[-1].text if respond.dialogue else "nothing"
+    if "fail" in last:
+        return "!"
+    if "long" in last:
+        return " ".join(f"word{i}" for i in range(60)) + "."
+    return f"I heard {last}."
+
+
+def timed_words(text: str) -> list[m.WordTiming]:
+    words, at = [], 0
+    for index, word in enumerate(text.split()):
+        start = text.index(word, at)
+        at = start + len(word)
+        words.append(m.WordTiming(word, start, at, index * WORD_S, (index + 1) * WORD_S - 0.05))
+    return words
+
+
+class ScriptedEngine:
+    def __init__(self, path: str, slots: int, journal: str | None, say: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        self._slots: dict[str, Slot] = {}
+        self._most_slots = slots
+        self._journal = journal
+        self._say = say  # what the recogniser understands; %d counts a session's utterances
+        self._splitter = wire.Splitter()
+
+    def run(self) -> None:
+        self.send(m.EngineReady("scripted", self._most_slots, RATE_HZ, FRAME_SAMPLES))
+        selector = selectors.DefaultSelector()
+        selector.register(self._socket, selectors.EVENT_READ)
+        while True:
+            if selector.select(0.01):
+                data = self._socket.recv(1 << 18)
+                if not data:
+                    return
+                for message in self._splitter.feed(data):
+                    self.take(message)
+            for session_id, slot in self._slots.items():
+                self.speak(session_id, slot)
+
+    def send(self, message: m.FromEngine) -> None:
+        self._socket.sendall(wire.encode(message))
+
+    def note(self, message: m.ToEngine) -> None:
+        if self._journal and not isinstance(message, m.UserAudio):
+            with open(self._journal, "ab") as file:
+                pickle.dump(message, file)
+
+    def take(self, message: m.ToEngine) -> None:
+        self.note(message)
+        if isinstance(message, m.OpenSession):
+            if len(self._slots) >= self._most_slots:
+                self.send(m.SessionRefused(message.session_id, "all slots are taken"))
+                return
+            self._slots[message.session_id] = Slot()
+            self.send(m.SessionOpened(message.session_id))
+            return
+        slot = self._slots.get(message.session_id)
+        if slot is None:
+            return
+        match message:
+            case m.CloseSession(session_id):
+                del self._slots[session_id]
+            case m.UserAudio(session_id, pcm16):
+                self.listen(session_id, slot, pcm16)
+            case m.Recognise():
+                if "Exit" in self._say:
+                    os._exit(3)
+                slot.utterances += message.final
+                text = self._say.replace("%d", str(slot.utterances))
+                failed = text == "unreadable"
+                self.send(m.Recognised(message.session_id, message.request_id, text, failed))
+            case m.PredictTurnEnd():
+                self.send(m.TurnEnd(message.session_id, message.request_id, 0.9))
+            case m.Respond():
+                text = reply_text(message)
+                slot.reply = Reply(message, timed_words(text), text, time.monotonic())
+                for piece in text.split(" "):
+                    lead = "" if piece == text.split(" ")[0] else " "
+                    self.send(self.text_delta(message, lead + piece))
+            case m.Cancel(epoch=epoch):
+                if slot.reply is not None and slot.reply.respond.epoch <= epoch:
+                    slot.reply = None
+
+    def text_delta(self, r: m.Respond, text: str) -> m.TextDelta:
+        return m.TextDelta(r.session_id, r.epoch, r.response_id, text)
+
+    def listen(self, session_id: str, slot: Slot, pcm16: bytes) -> None:
+        slot.heard += pcm16
+        while len(slot.heard) >= 2 * WINDOW_SAMPLES:
+            window = np.frombuffer(bytes(slot.heard[: 2 * WINDOW_SAMPLES]), np.int16)
+            del slot.heard[: 2 * WINDOW_SAMPLES]
+            slot.samples += WINDOW_SAMPLES
+            rms = float(np.sqrt(np.mean(np.square(window / 32768.0)))) + 1e-6
+            level = max(-120.0, 20 * math.log10(rms))
+            probability = 0.95 if level > -40 else 0.02
+            self.send(m.SpeechActivity(session_id, slot.samples, probability, level, 0.0))
+
+    def speak(self, session_id: str, slot: Slot) -> None:
+        reply = slot.reply
+        if reply is None:
+            return
+        r = reply.respond
+        ended = (len(r.dialogue) * 7, len(reply.words))
+        if reply.text == "!":
+            slot.reply = None
+            self.send(self.ended(r, m.EndReason.FAILED, *ended, 0, "asked to fail"))
+            return
+        heard_s = time.monotonic() - reply.begun_s
+        while r.speak and reply.frames < reply.total_frames:
+            if reply.frames * FRAME_S > heard_s + RUN_AHEAD_S:
+                return
+            self.frame(r, reply)
+        slot.reply = None
+        reason = m.EndReason.COMPLETED
+        if len(reply.words) > r.max_tokens:
+            reason = m.EndReason.MAX_TOKENS
+        self.send(self.ended(r, reason, *ended, reply.frames))
+
+    def frame(self, r: m.Respond, reply: Reply) -> None:
+        start_s, end_s = reply.frames * FRAME_S, (reply.frames + 1) * FRAME_S
+        words = tuple(w for w in reply.words if start_s <= w.start_s < end_s)
+        t = np.arange(FRAME_SAMPLES) / RATE_HZ
+        tone = (8000 * np.sin(2 * np.pi * 220 * t)).astype("<i2").tobytes()
+        reply.frames += 1
+        self.send(m.AudioDelta(r.session_id, r.epoch, r.response_id, tone, words))
+
+    def ended(
+        self, r: m.Respond, reason: m.EndReason, prompt: int, text: int, frames: int, why: str = ""
+    ) -> m.ResponseEnded:
+        return m.ResponseEnded(
+            r.session_id, r.epoch, r.response_id, reason, prompt, text, frames, why
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--slots", type=int, default=5)
+    parser.add_argument("--journal")
+    parser.add_argument("--say", default="turn %d")
+    given = parser.parse_args()
+    ScriptedEngine(given.socket, given.slots, given.journal, given.say).run()
