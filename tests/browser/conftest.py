@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests have no packages; the helper lies beside us
 
@@ -32,6 +32,7 @@ ANSWER = (
     "and it is known for its museums and its bread."
 )
 PLAIN_HOST = "voice.test"  # to the browser another machine, reached over plain http
+PATIENCE_MS = 10_000
 LEAD_S = 0.6  # silence before the microphone speaks
 
 # Everything that would make the browser talk to hosts of its own is switched off.
@@ -47,6 +48,9 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
 ]
+
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -132,6 +136,7 @@ def scripted() -> Iterator[ScriptedServer]:
 def server(scripted: ScriptedServer) -> ScriptedServer:
     scripted.received.clear()
     scripted.models_status = 200
+    scripted.health = {"status": "ok", "sessions": 0, "session_limit": 4}
     scripted.refuse = False
     return scripted
 
@@ -144,7 +149,7 @@ def watch() -> Watch:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(permissions=["microphone"])
-    context.set_default_timeout(8000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

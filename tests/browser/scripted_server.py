@@ -47,6 +47,7 @@ class ScriptedServer:
             self.port: int = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.models_status = 200
+        self.health: Event = {}
         self.refuse = False
         self.received: list[Event] = []
         self.connections = 0
@@ -63,6 +64,7 @@ class ScriptedServer:
         app = Starlette(
             routes=[
                 Route("/v1/models", self._models),
+                Route("/health", self._health),
                 WebSocketRoute("/v1/realtime", self._talk),
                 Mount("/", StaticFiles(directory=web_folder(), html=True)),
             ]
@@ -151,7 +153,7 @@ class ScriptedServer:
         self._do(self._write(name, text))
 
     def timing(self, name: str, **figures: float | None) -> None:
-        ids = {"response_id": f"resp_{name}", "item_id": f"item_{name}"}
+        ids = {"response_id": f"resp_{name}", "item_id": "item_that_was_answered"}
         self.send({"type": "voiceserver.turn.timing", "event_id": "event_t", **ids, **figures})
 
     def cancel(self) -> None:
@@ -173,6 +175,9 @@ class ScriptedServer:
 
     async def _models(self, _request: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [{"id": "nano"}]}, self.models_status)
+
+    async def _health(self, _request: Request) -> JSONResponse:
+        return JSONResponse(self.health, 200 if self.health["status"] == "ok" else 503)
 
     async def _talk(self, ws: WebSocket) -> None:
         if self.refuse:

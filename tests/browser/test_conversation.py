@@ -43,6 +43,10 @@ def test_a_spoken_turn(
     server.speech_started("item_u")
     _phase(page, "hearing")
     server.wait_for_audio(3.0)
+    interim = {"type": "voiceserver.input_transcript.interim", "item_id": "item_u"}
+    for guess in ("What is", "What is the cap"):
+        server.send({**interim, "transcript": guess})
+        expect(page.locator("[data-item=item_u] .text")).to_have_text(guess)
     server.understood("item_u", QUESTION)
     expect(page.locator("[data-item=item_u] .text")).to_have_text(QUESTION)
     _phase(page, "thinking")

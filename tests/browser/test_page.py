@@ -107,29 +107,24 @@ def test_colours_follow_the_system_until_the_person_chooses(page: Page) -> None:
     expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [320, 360, 768])
 def test_nothing_is_cut_off_on_a_narrow_screen(
-    page: Page, server: ScriptedServer, answer_speech: NDArray[np.float32], width: int
+    page: Page, server: ScriptedServer, answer_speech: NDArray[np.float32]
 ) -> None:
-    page.set_viewport_size({"width": width, "height": 720})
+    def check() -> None:
+        for width in (320, 360, 768):
+            page.set_viewport_size({"width": width, "height": 720})
+            root = "document.documentElement"
+            assert page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") == 0
+            expect(page.get_by_label("Write a message")).to_be_in_viewport(ratio=1)
+            for button in page.get_by_role("button").all():
+                box = button.bounding_box()
+                assert box
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= width
 
-    def overflow() -> int:
-        root = "document.documentElement"
-        return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
-
-    def reachable() -> None:
-        for button in page.get_by_role("button").all():
-            box = button.bounding_box()
-            assert box
-            assert box["x"] >= 0
-            assert box["x"] + box["width"] <= width
-
-    assert overflow() == 0
-    reachable()
+    check()
     _in_conversation(page, server, answer_speech)
-    assert overflow() == 0
-    reachable()
-    expect(page.get_by_label("Write a message")).to_be_in_viewport()
+    check()
 
 
 def test_with_reduced_motion_nothing_moves_by_itself(page: Page, server: ScriptedServer) -> None:
@@ -186,15 +181,25 @@ def test_a_page_over_plain_http_can_still_be_written_to(
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
-    [(200, "The server is busy."), (401, "access key"), (503, "starting or stopping")],
+    ("models_status", "health", "words"),
+    [
+        (200, {"status": "ok", "sessions": 4, "session_limit": 4}, "The server is busy."),
+        (401, {"status": "ok", "sessions": 0, "session_limit": 4}, "access key"),
+        (200, {"status": "engine_down"}, "The speech engine is starting."),
+    ],
 )
 def test_a_refusal_is_explained(
-    page: Page, server: ScriptedServer, watch: Watch, status: int, words: str
+    page: Page,
+    server: ScriptedServer,
+    watch: Watch,
+    models_status: int,
+    health: dict[str, str | int],
+    words: str,
 ) -> None:
     watch.expected += ["WebSocket connection to .* failed", "Failed to load resource"]
     server.refuse = True
-    server.models_status = status
+    server.models_status = models_status
+    server.health = health
     page.get_by_role("button", name="Start talking").click()
     expect(page.get_by_role("alert")).to_contain_text(words)
     server.refuse = False
@@ -218,7 +223,7 @@ def test_a_restarted_engine_is_told_and_the_session_goes_on(
 ) -> None:
     page.get_by_role("button", name="Start talking").click()
     server.wait_for("session.update")
-    error = {"type": "server_error", "code": "engine_unavailable", "message": "engine is gone"}
+    error = {"type": "server_error", "code": "engine_restarted", "message": "engine is gone"}
     server.send({"type": "error", "error": error})
     expect(page.get_by_role("alert")).to_contain_text("The speech engine is restarting.")
     expect(page.locator("body")).to_have_attribute("data-phase", "listening")

@@ -46,7 +46,7 @@ export class Connection {
     this.close();
     const url = new URL("/v1/realtime", location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.search = String(new URLSearchParams({ model, timing: "1" }));
+    url.search = String(new URLSearchParams({ model, timing: "1", interim: "1" }));
     this.url = url.href;
     this.protocols = ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])];
     this.wasOpen = false;

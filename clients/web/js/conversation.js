@@ -15,7 +15,6 @@
  * @property {number | null} recognised_ms
  * @property {number | null} first_text_ms
  * @property {number | null} first_audio_ms
- * @property {number | null} [heard_ms] when the first sample sounded here
  */
 
 export class Message {
@@ -32,6 +31,7 @@ export class Message {
     this.segments = [];
     this.receivedMs = 0; // of audio
     this.heardMs = role === "user" ? Infinity : 0; // of audio; Infinity: nothing left to hear
+    this.guessed = false; // the text is what the user seems to be saying so far
     /** @type {TurnTiming | null} */
     this.timing = null;
     /** @type {number | null} */

@@ -53,7 +53,7 @@ export function microphoneProblem(cause) {
 /** Wire error codes that deserve better words than the server's own. */
 const KNOWN_CODES = new Map([
   [
-    "engine_unavailable",
+    "engine_restarted",
     new Problem(
       "The speech engine is restarting.",
       "Your conversation is kept; say that again in a moment.",
@@ -66,7 +66,11 @@ const KNOWN_CODES = new Map([
 ]);
 
 /** Errors that only say that something had already ended; no person needs to read them. */
-const HARMLESS_CODES = new Set(["response_cancel_not_active", "item_truncate_invalid_item_id"]);
+const HARMLESS_CODES = new Set([
+  "response_cancel_not_active",
+  "item_truncate_invalid_item_id",
+  "item_delete_invalid_item_id",
+]);
 
 /**
  * @param {{code?: string | null, message?: string}} error body of an `error` event
@@ -84,21 +88,25 @@ export function serverProblem({ code, message }) {
  * @returns {Promise<Problem>}
  */
 export async function explainRefusal(key) {
-  /** @type {Response} */
-  let response;
   try {
     const headers = key ? { Authorization: `Bearer ${key}` } : undefined;
-    response = await fetch("/v1/models", { headers, cache: "no-store" });
+    const models = await fetch("/v1/models", { headers, cache: "no-store" });
+    if (models.status === 401) {
+      return new Problem("The server asks for an access key.", "Enter it in the settings.");
+    }
+    const health = await (await fetch("/health", { cache: "no-store" })).json();
+    if (health.status === "ok") {
+      return health.sessions >= health.session_limit ? serverFull() : serverRefused();
+    }
+    const what = health.status === "stopping" ? "server is stopping" : "speech engine is starting";
+    return new Problem(`The ${what}.`, "Try again in a moment.");
   } catch {
     return serverGone();
   }
-  if (response.status === 401 || response.status === 403) {
-    return new Problem("The server asks for an access key.", "Enter it in the settings.");
-  }
-  if (response.status === 503) {
-    return new Problem("The server is starting or stopping.", "Try again in a moment.");
-  }
-  return serverFull();
+}
+
+function serverRefused() {
+  return new Problem("The server refused the conversation.", "Try again.");
 }
 
 export function serverGone() {

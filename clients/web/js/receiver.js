@@ -28,6 +28,7 @@ const HANDLERS = {
   "input_audio_buffer.speech_started": speechStarted,
   "input_audio_buffer.speech_stopped": speechStopped,
   "input_audio_buffer.committed": committed,
+  "voiceserver.input_transcript.interim": heardSoFar,
   "conversation.item.input_audio_transcription.delta": heardPart,
   "conversation.item.input_audio_transcription.completed": heardAll,
   "conversation.item.input_audio_transcription.failed": heardNothing,
@@ -87,9 +88,22 @@ function committed(session, { item_id }) {
   session.handlers.onChange();
 }
 
+/**
+ * What the user seems to be saying, while they say it; each guess replaces the one before.
+ * @type {Handler}
+ */
+function heardSoFar({ conversation }, { item_id, transcript }) {
+  const message = conversation.messages.get(item_id);
+  if (message?.state !== "live") return;
+  conversation.change(message, { guessed: true });
+  conversation.write(message, transcript);
+}
+
 /** @type {Handler} */
 function heardPart({ conversation }, { item_id, delta }) {
-  conversation.append(conversation.message(item_id, "user"), delta, 0);
+  const message = conversation.message(item_id, "user");
+  if (message.guessed) conversation.change(message, { guessed: false, segments: [] });
+  conversation.append(message, delta, 0);
 }
 
 /** @type {Handler} */
@@ -99,7 +113,7 @@ function heardAll(session, event) {
   if (!text) return heardNothing(session, event);
   const message = conversation.message(event.item_id, "user");
   conversation.write(message, text);
-  conversation.change(message, { state: "done" });
+  conversation.change(message, { guessed: false, state: "done" });
 }
 
 /** @type {Handler} */
@@ -117,8 +131,10 @@ function responseCreated(session, { response }) {
 }
 
 /** @type {Handler} */
-function outputAdded({ conversation }, { item }) {
-  if (item.type === "message") conversation.message(item.id, "assistant");
+function outputAdded({ conversation, turn }, { response_id, item }) {
+  if (item.type !== "message") return;
+  turn.items.set(response_id, item.id);
+  conversation.message(item.id, "assistant");
 }
 
 /** @type {Handler} */
@@ -181,13 +197,12 @@ function responseDone(session, { response }) {
 }
 
 /** @type {Handler} */
-function turnTiming({ conversation }, { item_id, type, event_id, response_id, ...timing }) {
-  const message = conversation.messages.get(item_id);
-  if (message) {
-    conversation.change(message, {
-      timing: /** @type {import("./conversation.js").TurnTiming} */ (timing),
-    });
-  }
+function turnTiming({ conversation, turn }, event) {
+  const message = conversation.messages.get(turn.items.get(event.response_id) ?? "");
+  if (!message) return;
+  const { end_of_turn_ms, recognised_ms, first_text_ms, first_audio_ms } = event;
+  const timing = { end_of_turn_ms, recognised_ms, first_text_ms, first_audio_ms };
+  conversation.change(message, { timing });
 }
 
 /**

@@ -84,6 +84,7 @@ export class Transcript {
     const cut = state === "interrupted" && unheardText !== "";
     entry.root.dataset.state = cut ? "interrupted" : state;
     entry.root.toggleAttribute("data-empty", message.text === "");
+    entry.root.toggleAttribute("data-guessed", message.guessed);
     setText(entry.heard, heardText.trimStart());
     setText(entry.rest, heardText ? unheardText : unheardText.trimStart());
     entry.rest.className = cut ? "unheard" : "ahead";

@@ -11,6 +11,8 @@ export class Turn {
     this.responseId = null;
     /** Responses that must not be heard any more. @type {Set<string>} */
     this.silenced = new Set();
+    /** The item each response speaks. @type {Map<string, string>} */
+    this.items = new Map();
     /** When the first audio of an item arrived. @type {Map<string, number>} */
     this.firstAudioAt = new Map();
   }
