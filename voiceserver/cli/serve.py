@@ -8,14 +8,10 @@ import os
 import socket
 
 import typer
-import uvicorn
 
 from voiceserver.assets import resolve
-from voiceserver.bench.server import READY_LINE
 from voiceserver.config import ServerConfig
 from voiceserver.errors import VoiceserverError
-
-GRACE_S = 10  # after SIGTERM, for sessions to end
 
 
 def serve(
@@ -40,36 +36,9 @@ def serve(
     listener = _listen(config.host, config.port)  # before minutes of loading, not after
     resolve(config.model)
     config = dataclasses.replace(config, port=listener.getsockname()[1])
-    _run(config, listener, "info" if verbose else "warning")
+    from voiceserver.cli.running import run  # heavy: other commands start faster without
 
-
-def _run(config: ServerConfig, listener: socket.socket, log_level: str) -> None:
-    from voiceserver.gateway.app import create_app
-
-    settings = uvicorn.Config(
-        create_app(config),
-        log_level=log_level,
-        ws_max_size=config.limits.message_bytes,
-        ws_per_message_deflate=False,  # audio does not compress
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = _Announcing(settings, _address(config))
-    server.run(sockets=[listener])
-    if not server.started:
-        raise VoiceserverError("the server did not start; the reason is above")
-
-
-class _Announcing(uvicorn.Server):
-    """Says where the page is, once the application (with its engine) has started."""
-
-    def __init__(self, config: uvicorn.Config, address: str) -> None:
-        super().__init__(config)
-        self._address = address
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            print(f"{READY_LINE}open {self._address}", flush=True)
+    run(config, listener, _address(config), "info" if verbose else "warning")
 
 
 def _address(config: ServerConfig) -> str:
@@ -81,6 +50,8 @@ def _address(config: ServerConfig) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     """A bound socket, or the reason why not in one line."""
+    if not 0 <= port <= 65535:
+        raise VoiceserverError(f"{port} is not a port; ports are 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -93,6 +64,4 @@ def _listen(host: str, port: int) -> socket.socket:
         else:
             reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
         raise VoiceserverError(reason) from error
-    except OverflowError as error:
-        raise VoiceserverError(f"{port} is not a port: 0 to 65535") from error
     return listener
