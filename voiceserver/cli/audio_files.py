@@ -9,6 +9,7 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from voiceserver.bench.pcm import to_pcm16
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver.errors import VoiceserverError
 
@@ -43,10 +44,6 @@ def check_writable(path: Path) -> None:
     """Fail before minutes of work, not after."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise VoiceserverError(f"cannot write {path}: its folder does not exist or it is a folder")
-
-
-def to_pcm16(samples: NDArray[np.float32]) -> bytes:
-    return np.round(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
 
 
 def trailing_quiet_s(pcm16: bytes) -> float:

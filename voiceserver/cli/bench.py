@@ -1,7 +1,82 @@
-"""`voiceserver bench`: measurements, each printed as a card, a table and one JSON line."""
+"""`voiceserver bench`: measurements, each printed as a card, a table and one JSON line.
+
+Without `--url` a server of its own is started, so that nothing else is measured along.
+"""
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
+from rich.console import Console
+
+from voiceserver.bench.server import server_at
+from voiceserver.errors import VoiceserverError
 
 app = typer.Typer(help="Measure latency, quality and cost.", no_args_is_help=True)
+
+_URL = typer.Option(None, help="Server, like ws://host:8000; else one is started.")
+_JSON = typer.Option(False, "--json", help="Print only the JSON line.")
+
+
+def _progress(line: str) -> None:
+    Console(stderr=True, highlight=False).print(line, style="dim", markup=False)
+
+
+@app.command("first-audio")
+def first_audio(
+    sessions: int = typer.Option(1, min=1, help="Users talking at once."),
+    turns: int = typer.Option(5, min=1, help="Questions of each user."),
+    url: str | None = _URL,
+    as_json: bool = _JSON,
+) -> None:
+    """How soon the assistant is heard after the user's last word."""
+    from voiceserver.bench import first_audio as bench
+
+    with server_at(url, sessions) as server:
+        measured = asyncio.run(bench.measure(server.url, sessions, turns))
+    bench.report(measured, sessions).show(as_json)
+
+
+@app.command()
+def conversation(
+    questions: int = typer.Option(20, min=1, max=20, help="How many spoken questions."),
+    url: str | None = _URL,
+    as_json: bool = _JSON,
+) -> None:
+    """Word errors of what is heard and of what is said."""
+    from voiceserver.bench import conversation as bench
+
+    with server_at(url, 1) as server:
+        exchanges = asyncio.run(bench.measure(server.url, questions, _progress))
+    bench.report(exchanges).show(as_json)
+
+
+@app.command()
+def interruption(
+    times: int = typer.Option(10, min=1, help="How many replies to interrupt."),
+    url: str | None = _URL,
+    as_json: bool = _JSON,
+) -> None:
+    """How fast the assistant falls silent when the user speaks."""
+    from voiceserver.bench import interruption as bench
+
+    with server_at(url, 1) as server:
+        found = asyncio.run(bench.measure(server.url, times))
+        disturbed = [asyncio.run(bench.disturb(server.url, kind)) for kind in ("cough", "echo")]
+    bench.report(found, disturbed).show(as_json)
+
+
+@app.command()
+def cost(
+    replies: int = typer.Option(6, min=1, max=20, help="How many spoken replies."),
+    as_json: bool = _JSON,
+) -> None:
+    """CPU time of one session."""
+    from voiceserver.bench import cost as bench
+
+    with server_at(None, 1) as server:
+        if server.pid is None:
+            raise VoiceserverError("the cost is measured on a server of one's own")
+        report = asyncio.run(bench.measure(server.url, server.pid, replies))
+    report.show(as_json)

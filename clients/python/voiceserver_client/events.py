@@ -94,6 +94,14 @@ class TurnTiming(Event):
 
 
 @dataclass(frozen=True)
+class InterruptionTiming(Event):
+    """Voiceserver's own: how long after the user's first interrupting sample the reply ended."""
+
+    response_id: str
+    stopped_ms: float
+
+
+@dataclass(frozen=True)
 class Failure(Event):
     """The server's `error` event."""
 
@@ -161,5 +169,8 @@ _READERS: dict[str, _Reader] = {
     ),
     "response.done": _response_done,
     "voiceserver.turn.timing": _timing,
+    "voiceserver.interruption.timing": lambda base, data: InterruptionTiming(
+        *base, data["response_id"], data["stopped_ms"]
+    ),
     "error": _failure,
 }

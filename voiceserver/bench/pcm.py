@@ -1,0 +1,16 @@
+"""Samples as the wire's bytes and back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def to_pcm16(samples: NDArray[np.float32]) -> bytes:
+    """Mono int16 little-endian; what is too loud is clipped."""
+    return np.round(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+
+
+def from_pcm16(pcm16: bytes) -> NDArray[np.float32]:
+    """[S] in -1..1."""
+    return np.frombuffer(pcm16, "<i2").astype(np.float32) / np.float32(32768)
