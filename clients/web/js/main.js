@@ -104,11 +104,13 @@ talk.addEventListener("click", press);
 talk.addEventListener("pointerdown", (event) => {
   if (event.button !== 0 || !holds()) return;
   talk.setPointerCapture(event.pointerId);
-  void session.holdStart();
+  void session.hold.press();
 });
 for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
-  talk.addEventListener(end, () => session.holdEnd());
+  talk.addEventListener(end, () => session.hold.release());
 }
+
+talk.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch
 
 /** Space and Enter on the button, and space where nothing else wants it. */
 function isTalkKey(/** @type {KeyboardEvent} */ { code, target }) {
@@ -124,14 +126,15 @@ document.addEventListener("keydown", (event) => {
   } else if (isTalkKey(event) && (holds() || event.target !== talk)) {
     event.preventDefault(); // else the button would be pressed too, or the page would scroll
     if (event.repeat) return;
-    if (holds()) void session.holdStart();
+    if (holds()) void session.hold.press();
     else press();
   }
 });
 document.addEventListener("keyup", (event) => {
-  if (isTalkKey(event)) session.holdEnd();
+  if (isTalkKey(event)) session.hold.release();
 });
-window.addEventListener("blur", () => session.holdEnd());
+document.addEventListener("visibilitychange", () => session.wake());
+window.addEventListener("blur", () => session.hold.release());
 
 mute.addEventListener("click", () => session.mute(!session.facts.muted));
 byId("end").addEventListener("click", () => {

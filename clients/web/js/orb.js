@@ -13,8 +13,9 @@ import { meterLevel } from "./pcm.js";
 
 const TURN = 2 * Math.PI;
 const STEPS = 120; // points of a curve
-const ATTACK = 0.35; // share of the way to a louder level in one picture
-const RELEASE = 0.08;
+const PICTURE_MS = 30; // a calm movement needs no more than 30 pictures a second
+const ATTACK = 0.5; // share of the way to a louder level in one picture
+const RELEASE = 0.15;
 const CURVES = [
   { waves: 3, speed: 0.9, share: 1.0, alpha: 0.5 },
   { waves: 4, speed: -0.6, share: 0.75, alpha: 0.35 },
@@ -32,13 +33,22 @@ export class Orb {
     this.pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.level = 0;
-    this.frame = 0;
+    this.frame = 0; // the next one asked for; 0: none
+    this.drawn_ms = 0;
     new ResizeObserver(() => this.#fit()).observe(canvas);
   }
 
   /** Draw until there is nothing that moves. */
   wake() {
-    if (!this.frame) this.frame = requestAnimationFrame((now) => this.#draw(now / 1000));
+    if (!this.frame) this.frame = requestAnimationFrame((now) => this.#next(now));
+  }
+
+  /** @param {number} now_ms */
+  #next(now_ms) {
+    this.frame = 0;
+    if (now_ms - this.drawn_ms < PICTURE_MS) return this.wake();
+    this.drawn_ms = now_ms;
+    this.#draw(now_ms / 1000);
   }
 
   #fit() {
@@ -65,7 +75,6 @@ export class Orb {
     for (const curve of CURVES) this.#curve(size, time, curve, still ? 0.12 : 0.2 + this.level);
     const waiting = phase === "thinking" || phase === "connecting" || phase === "reconnecting";
     if (waiting) this.#arc(size, time);
-    this.frame = 0;
     if (!still || this.level > 0.01) this.wake();
   }
 

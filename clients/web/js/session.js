@@ -6,6 +6,7 @@
 
 import { Connection } from "./connection.js";
 import { Conversation } from "./conversation.js";
+import { Hold } from "./hold.js";
 import { Microphone } from "./microphone.js";
 import { Player } from "./player.js";
 import { explainRefusal, insecurePage, Problem, serverFull } from "./problems.js";
@@ -23,8 +24,6 @@ import { Turn } from "./turn.js";
  * @property {(retryMs: number) => void} onRetry
  */
 
-const SHORTEST_HOLD_MS = 250; // a shorter press was a slip
-const HOLD_TAIL_MS = 150; // the last word is still on its way from the microphone
 const TRY_AGAIN_LATER = 1013; // close code of a server that has no place left
 
 export class Session {
@@ -41,7 +40,7 @@ export class Session {
     this.defaultInstructions = ""; // the server's own
     this.opening = false;
     this.failed = false;
-    this.holdingSince = 0; // 0: not held
+    this.hold = new Hold(this);
     this.replyDue = false; // ask for an answer as soon as there is a connection
     this.attempt = 0;
     /** @type {AudioContext | null} */
@@ -73,7 +72,7 @@ export class Session {
       microphone: this.microphone.isOpen,
       muted: this.microphone.muted,
       manual: this.settings.detection === "manual",
-      userSpeaking: this.turn.userSpeaking || this.holdingSince > 0,
+      userSpeaking: this.turn.userSpeaking || this.hold.isHeld,
       awaiting: this.turn.awaiting,
       sounding: this.player.isBusy && this.player.sounding,
       failed: this.failed,
@@ -119,18 +118,25 @@ export class Session {
 
   /** End the conversation; its text stays on the page. */
   stop() {
-    this.attempt += 1;
+    const attempt = (this.attempt += 1);
     this.opening = false;
     this.failed = false;
     this.replyDue = false;
-    this.holdingSince = 0;
+    this.hold.drop();
     this.microphone.close();
     this.levels.user = 0;
-    void this.hush();
+    void this.hush().then(() => {
+      if (attempt === this.attempt) void this.context?.suspend(); // let the device rest
+    });
     this.connection.close();
     this.turn = new Turn();
     this.handlers.onProblem(null);
     this.handlers.onChange();
+  }
+
+  /** The page is looked at again: a phone may have put its sound to sleep meanwhile. */
+  wake() {
+    if (this.connection.state !== "closed") void this.context?.resume();
   }
 
   /** Forget the conversation, here and at the server. */
@@ -163,31 +169,6 @@ export class Session {
     this.turn.awaiting = true;
     this.connection.send(protocol.RESPONSE_CREATE);
     this.handlers.onChange();
-  }
-
-  /** Push-to-talk: the person begins to speak. */
-  async holdStart() {
-    if (this.holdingSince || !this.microphone.isOpen) return;
-    this.holdingSince = performance.now();
-    this.handlers.onChange();
-    await this.interrupt();
-    this.connection.send(protocol.AUDIO_CLEAR);
-  }
-
-  /** Push-to-talk: the person has finished. */
-  holdEnd() {
-    if (!this.holdingSince) return;
-    const heldMs = performance.now() - this.holdingSince;
-    window.setTimeout(() => {
-      this.holdingSince = 0;
-      if (heldMs < SHORTEST_HOLD_MS) {
-        this.connection.send(protocol.AUDIO_CLEAR);
-        this.handlers.onChange();
-        return;
-      }
-      this.connection.send(protocol.AUDIO_COMMIT);
-      this.askForReply();
-    }, HOLD_TAIL_MS);
   }
 
   /** @param {boolean} muted */
@@ -232,7 +213,7 @@ export class Session {
   /** @param {import("./microphone.js").Batch} batch */
   #heard({ pcm, rms }) {
     this.levels.user = rms;
-    if (this.settings.detection !== "manual" || this.holdingSince) {
+    if (this.settings.detection !== "manual" || this.hold.isHeld) {
       this.connection.send(protocol.audioAppend(pcm));
     }
   }

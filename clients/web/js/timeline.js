@@ -93,7 +93,8 @@ export function drawTimeline(message) {
   const total = Math.round(marks[marks.length - 1].ms);
   const lead = document.createElement("strong");
   lead.textContent = `${total} ms`;
-  caption.append("Answered ", lead, " after your last word");
+  const spoken = message.timing?.end_of_turn_ms !== null;
+  caption.append("Answered ", lead, spoken ? " after your last word" : " after you asked");
   const legend = document.createElement("ul");
   marks.forEach(({ name, ms }, i) => {
     const entry = document.createElement("li");
