@@ -1,0 +1,137 @@
+"""Every failure of the command line is one clear line and a non-zero exit."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from websockets.sync.server import ServerConnection, serve
+
+from voiceserver.cli import main as command_line
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["voiceserver", *arguments])
+        code = 0
+        try:
+            command_line.main()
+        except SystemExit as exit:
+            code = int(exit.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> Path:
+    """A sound file; what is in it does not matter here."""
+    path = tmp_path / "question.wav"
+    noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    sf.write(path, 0.1 * noise, 16000)
+    return path
+
+
+def _fails(result: tuple[int, str, str], words: str) -> None:
+    code, out, err = result
+    assert code == 1, (out, err)
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert lines[0].startswith("voiceserver: ")
+    assert words in lines[0]
+
+
+def test_version(run: Run) -> None:
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("voiceserver 0.")
+
+
+def test_a_missing_question(run: Run, tmp_path: Path) -> None:
+    _fails(run("ask", str(tmp_path / "no.wav"), "--out", str(tmp_path / "r.wav")), "does not exist")
+    _fails(run("ask", str(tmp_path), "--out", str(tmp_path / "r.wav")), "is no file")
+
+
+def test_a_question_that_is_no_sound(run: Run, tmp_path: Path) -> None:
+    text = tmp_path / "text.wav"
+    text.write_text("not a sound")
+    _fails(run("ask", str(text), "--out", str(tmp_path / "r.wav")), "not a sound file")
+    empty = tmp_path / "empty.wav"
+    sf.write(empty, np.zeros(0, np.float32), 16000)
+    _fails(run("ask", str(empty), "--out", str(tmp_path / "r.wav")), "holds no sound")
+
+
+def test_a_reply_that_could_not_be_saved(run: Run, question: Path, tmp_path: Path) -> None:
+    _fails(run("ask", str(question), "--out", str(tmp_path / "no" / "r.wav")), "cannot write")
+    _fails(run("say", "hello", "--out", str(tmp_path)), "cannot write")
+
+
+def test_nothing_to_say(run: Run, tmp_path: Path) -> None:
+    _fails(run("say", "  ", "--out", str(tmp_path / "r.wav")), "nothing to say")
+
+
+def test_a_wrong_address(run: Run, question: Path, tmp_path: Path) -> None:
+    reply = str(tmp_path / "r.wav")
+    _fails(run("ask", str(question), "--out", reply, "--url", "ftp://x"), "is not an address")
+
+
+def test_a_server_that_is_not_there(run: Run, question: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{free.getsockname()[1]}"
+        result = run("ask", str(question), "--out", str(tmp_path / "r.wav"), "--url", url)
+    _fails(result, "nobody listens there")
+
+
+def test_a_server_that_is_full(run: Run, question: Path, tmp_path: Path) -> None:
+    def refuse(connection: ServerConnection, request: object) -> object:
+        body = json.dumps({"error": {"message": "This server serves at most 4 sessions at once"}})
+        return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, body)
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=refuse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        result = run("ask", str(question), "--out", str(tmp_path / "r.wav"), "--url", url)
+        server.shutdown()
+    _fails(result, "at most 4 sessions")
+
+
+def test_a_port_in_use(run: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        _fails(run("serve", "--port", str(port)), f"port {port} is in use")
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_is_none(run: Run, port: str) -> None:
+    _fails(run("serve", f"--port={port}"), "is not a port")
+
+
+def test_a_setting_that_is_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "eight")
+    _fails(run("serve"), "eight")
+
+
+def test_an_unknown_model(run: Run) -> None:
+    _fails(run("models", "pull", "huge"), "no model named huge (there is nano)")
+
+
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
+    code, _, err = run("sing")
+    assert code == 2
+    assert "No such command" in err
