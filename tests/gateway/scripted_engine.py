@@ -54,6 +54,8 @@ def reply_text(respond: m.Respond) -> str:
     last = respond.dialogue[-1].text if respond.dialogue else "nothing"
     if "fail" in last:
         return "!"
+    if "flood" in last:
+        return " ".join(f"word{i}" for i in range(1500)) + "."
     if "long" in last:
         return " ".join(f"word{i}" for i in range(60)) + "."
     return f"I heard {last}."
@@ -162,7 +164,7 @@ class ScriptedEngine:
             return
         heard_s = time.monotonic() - reply.begun_s
         while r.speak and reply.frames < reply.total_frames:
-            if reply.frames * FRAME_S > heard_s + RUN_AHEAD_S:
+            if len(reply.words) < 1000 and reply.frames * FRAME_S > heard_s + RUN_AHEAD_S:
                 return
             self.frame(r, reply)
         slot.reply = None

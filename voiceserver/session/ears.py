@@ -151,8 +151,8 @@ class Ears:
         if window.probability >= _FAINT_VOICE and end > self._buffer_start:
             first = self._voice_span[0] if self._voice_span else end
             self._voice_span = (first, end)
-        if self._detector is None:
-            return []
+        if self._detector is None or end <= self._buffer_start:
+            return []  # what was committed or cleared cannot begin a turn any more
         events: list[EarEvent] = []
         for event in self._detector.hear(window, assistant_audible=assistant_audible):
             events += self._turn_event(event)

@@ -76,7 +76,8 @@ class TurnDetector:
         self._spoke_until = 0
         self._paused = False
         self._voiced_in_pause = 0
-        self._asked_at: int | None = None  # end of the audio of the newest question
+        self._asked_at: int | None = None  # end of the audio of this pause's newest question
+        self._answer_due = False  # that question is still open
 
     @property
     def speaking(self) -> bool:
@@ -129,7 +130,8 @@ class TurnDetector:
         self._voiced_in_pause += 1
         if self._voiced_in_pause < RESUME_WINDOWS:
             return self._maybe_over(end_sample)
-        self._paused, self._voiced_in_pause, self._asked_at = False, 0, None
+        self._paused, self._voiced_in_pause = False, 0
+        self._asked_at, self._answer_due = None, False
         self._spoke_until = end_sample
         return [Resumed()]
 
@@ -157,17 +159,17 @@ class TurnDetector:
             return [self._end(end_sample)]
         first = self._asked_at is None and pause_samples >= ASK_SAMPLES
         again = self._asked_at is not None and end_sample - self._asked_at >= ASK_AGAIN_SAMPLES
-        if not (first or again):
+        if self._answer_due or not (first or again):
             return []
-        self._asked_at = end_sample
+        self._asked_at, self._answer_due = end_sample, True
         return [AskTurnEnd(end_sample)]
 
     def judged(self, asked_end_sample: int, probability: float, now_sample: int) -> list[TurnEvent]:
         """Take the answer to an AskTurnEnd; an answer about an earlier pause says nothing."""
-        current = self._speaking and self._paused and self._asked_at == asked_end_sample
-        if current and probability >= self.settings.complete_at:
-            return [self._end(now_sample)]
-        return []
+        if self._asked_at != asked_end_sample:
+            return []
+        self._answer_due = False
+        return [self._end(now_sample)] if probability >= self.settings.complete_at else []
 
     def _end(self, end_sample: int) -> Ended:
         ended = Ended(self._spoke_until, end_sample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from fastapi import APIRouter
@@ -16,6 +17,9 @@ from voiceserver.gateway.state import GatewayState
 log = logging.getLogger("voiceserver.gateway")
 router = APIRouter()
 
+_POLL_S = 0.02
+_PATIENCE_POLLS = 15  # 0.3 s
+
 
 @router.websocket("/v1/realtime")
 @router.websocket("/openai/v1/realtime")  # where Azure's clients look
@@ -29,7 +33,7 @@ async def realtime(websocket: WebSocket) -> None:
         await _deny(websocket, state, 503, "server_stopping", "The server is shutting down.")
         return
     limit = state.config.limits.sessions
-    if len(state.connections) >= limit:
+    if not await _place_free(state, limit):
         message = f"This server serves at most {limit} sessions at once; try again later."
         await _deny(websocket, state, 429, "session_limit_reached", message)
         return
@@ -45,6 +49,15 @@ async def realtime(websocket: WebSocket) -> None:
         state.connections.discard(connection)
         raise
     await _serve(connection, state)
+
+
+async def _place_free(state: GatewayState, limit: int) -> bool:
+    """Whether one more may come in; who has just left may need a moment to be gone."""
+    for _ in range(_PATIENCE_POLLS):
+        if len(state.connections) < limit:
+            return True
+        await asyncio.sleep(_POLL_S)
+    return False
 
 
 async def _serve(connection: Connection, state: GatewayState) -> None:

@@ -1,0 +1,79 @@
+"""The engine process killed: sessions are told, a new one comes, conversations go on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import httpx
+import pytest
+from gateway_calls import Gateway, tone
+
+from voiceserver.engine.messages import Respond
+
+
+async def kill_engine(gateway: Gateway) -> None:
+    pid = gateway.state.services.engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_killed_engine_is_replaced_and_the_conversation_kept(start) -> None:  # type: ignore[no-untyped-def]
+    with start() as gateway:
+        async with gateway.call() as caller:
+            await caller.write("remember this")
+            await caller.send("response.create")
+            await caller.until("response.done")
+            await caller.write("long")
+            await caller.send("response.create")
+            await caller.until("response.output_audio.delta")
+            await kill_engine(gateway)
+            error = await caller.next()
+            while error["type"] != "error":
+                error = await caller.next()
+            assert error["error"]["code"] == "engine_restarted"
+            assert error["error"]["type"] == "server_error"
+            done = (await caller.until("response.done"))["response"]
+            assert done["status"] == "failed"
+            assert done["status_details"]["error"]["code"] == "engine_restarted"
+            for _ in range(200):
+                if gateway.state.services.engine.ready is not None:
+                    break
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
+            await caller.speak()
+            assert (await caller.until("response.done"))["response"]["status"] == "completed"
+            texts = [m.text for m in gateway.told(caller.session_id, Respond)[-1].dialogue]
+            assert texts[1:3] == ["remember this", "I heard remember this."]
+            started = [e for e in caller.events if e["type"].endswith("speech_started")][-1]
+            assert started["audio_start_ms"] < 500  # the audio clock counts what the client sent
+        async with httpx.AsyncClient(base_url=gateway.http) as client:
+            page = (await client.get("/metrics")).text
+            assert "voiceserver_engine_restarts_total 1.0" in page
+
+
+async def test_a_turn_under_way_is_told_off_and_the_next_works(start) -> None:  # type: ignore[no-untyped-def]
+    with start() as gateway:
+        async with gateway.call() as caller:
+            await caller.append(tone(0.5))
+            await caller.until("input_audio_buffer.speech_started")
+            await kill_engine(gateway)
+            assert (await caller.until("error"))["error"]["code"] == "engine_restarted"
+            assert (await health(gateway)).status_code == 503
+            await caller.append(tone(0.5))  # heard by nobody, and no harm
+            async with gateway.call() as other:  # waits for the new engine
+                await other.speak()
+                await other.until("response.done")
+            await caller.speak()
+            await caller.until("response.done")
+
+
+async def health(gateway: Gateway) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=gateway.http) as client:
+        return await client.get("/health")
+
+
+async def test_an_engine_that_cannot_start_ends_the_server_with_a_reason(start) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(AssertionError, match="did not start"), start(slots="no number"):
+        pass
