@@ -150,6 +150,7 @@ export class Session {
 
   /** @param {string} text */
   async sendText(text) {
+    this.handlers.onProblem(null);
     await this.interrupt();
     const id = protocol.newItemId();
     const message = this.conversation.message(id, "user");

@@ -24,9 +24,10 @@ export function marksOf({ timing, localDelayMs }) {
   const { end_of_turn_ms, recognised_ms, first_text_ms, first_audio_ms } = timing;
   const heard =
     first_audio_ms === null || localDelayMs === null ? null : first_audio_ms + localDelayMs;
+  const typed = recognised_ms === null; // then the turn was over at once
   /** @type {[string, number | null][]} */
   const named = [
-    ["turn over", end_of_turn_ms],
+    ["turn over", typed ? null : end_of_turn_ms],
     ["understood", recognised_ms],
     ["first word", first_text_ms],
     ["first sound sent", first_audio_ms],
@@ -93,7 +94,7 @@ export function drawTimeline(message) {
   const total = Math.round(marks[marks.length - 1].ms);
   const lead = document.createElement("strong");
   lead.textContent = `${total} ms`;
-  const spoken = message.timing?.end_of_turn_ms !== null;
+  const spoken = message.timing?.recognised_ms !== null;
   caption.append("Answered ", lead, spoken ? " after your last word" : " after you asked");
   const legend = document.createElement("ul");
   marks.forEach(({ name, ms }, i) => {
