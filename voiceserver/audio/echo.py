@@ -75,6 +75,8 @@ class EchoTracker:
 
     def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
         """Learn what will be heard `begins_in_s` after microphone position `position`."""
+        if len(samples) == 0:  # the first frames of a reply may hold no sound yet
+            return
         count = round(len(samples) * LISTEN_RATE_HZ / self._voice_rate_hz)
         where = np.arange(count) * (len(samples) / max(count, 1))
         resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
