@@ -12,6 +12,7 @@ from rich.console import Console
 
 from voiceserver.bench.server import server_at
 from voiceserver.cli.audio_files import check_writable, read_speech, trailing_quiet_s
+from voiceserver.errors import VoiceserverError
 from voiceserver_client import Reply, SessionOptions, connect
 from voiceserver_client.audio import duration_s
 
@@ -30,6 +31,10 @@ def ask(
     with server_at(url, sessions=1) as server:
         key = api_key if url is not None else None
         reply = asyncio.run(_ask(server.url, key, pcm16, instructions))
+    if reply.status == "failed":
+        raise VoiceserverError(
+            f"the server could not answer {reply.transcript!r}; its log says why"
+        )
     reply.save(out)
     facts = _facts(pcm16, reply, out)
     if as_json:

@@ -21,6 +21,9 @@ def say(
     if not text.strip():
         raise VoiceserverError("there is nothing to say: the text is empty")
     check_writable(out)
+    from voiceserver.engine.process import prepare_threads
+
+    prepare_threads()  # before torch is imported
     from voiceserver.bench.speech import load_voice, speak_whole
 
     voice = load_voice(model)
