@@ -24,20 +24,24 @@ class StreamingResampler:
 
     def _fresh(self) -> soxr.ResampleStream:
         return soxr.ResampleStream(
-            self._from_hz, self._to_hz, 1, dtype="int16", quality=self._quality
+            self._from_hz, self._to_hz, 1, dtype="float32", quality=self._quality
         )
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """Convert the next chunk."""
         if self._same:
             return samples
-        converted: NDArray[np.int16] = self._stream.resample_chunk(samples)
-        return converted
+        return _rounded(self._stream.resample_chunk(samples.astype(np.float32)))
 
     def flush(self) -> NDArray[np.int16]:
         """What the filter still holds; the next chunk begins a new stream."""
         if self._same:
             return np.zeros(0, np.int16)
-        tail: NDArray[np.int16] = self._stream.resample_chunk(np.zeros(0, np.int16), last=True)
+        tail = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         self._stream = self._fresh()
-        return tail
+        return _rounded(tail)
+
+
+def _rounded(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """To whole numbers without soxr's dither, so that silence stays silence."""
+    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)

@@ -1,0 +1,253 @@
+"""Whatever happens in whatever order, a session keeps its promises."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from voiceserver.clock import VAD_WINDOW_SAMPLES
+from voiceserver.config import Limits
+from voiceserver.engine import messages as m
+from voiceserver.errors import ClientError
+from voiceserver.session import notices as n
+from voiceserver.session.items import Item, Part
+from voiceserver.session.session import Session
+from voiceserver.session.settings import SessionSettings, TurnSettings
+
+RATE_HZ = 22050
+FRAME = b"\0\0" * 1792
+LIMITS = replace(Limits(), dialogue_messages=4, utterance_s=2.0)
+MODES = [
+    TurnSettings(),
+    TurnSettings(interrupt_response=False, silence_duration_ms=100),
+    TurnSettings(create_response=False),
+    TurnSettings(idle_timeout_ms=1000),
+    TurnSettings(kind="semantic_vad", eagerness="high"),
+    None,
+]
+
+
+class Conversing(RuleBasedStateMachine):
+    """A client, an engine and a session, all events in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        numbers = count()
+        self.session = Session(
+            "s", SessionSettings(), LIMITS, lambda prefix: f"{prefix}{next(numbers)}"
+        )
+        self.session.speaker.voice_rate_hz = RATE_HZ
+        self.now_s = 0.0
+        self.listened = 0  # the engine's own sample clock
+        self.connected = True
+        self.asked: list[m.Recognise] = []
+        self.judging: list[m.PredictTurnEnd] = []
+        self.responds: list[m.Respond] = []
+        self.cancelled_epoch = -1
+        self.created: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.added: Counter[str] = Counter()
+        self.sent_text: Counter[str] = Counter()
+
+    # --- what the session wants done -------------------------------------------------------------
+
+    def take(self) -> None:
+        for effect in self.session.drain():
+            match effect:
+                case n.TellEngine(message):
+                    self.take_engine_message(message)
+                case n.ReplyCreated(reply):
+                    assert not self.active(), "two replies at once"
+                    self.created[reply.response_id] += 1
+                case n.ReplyItemAdded(reply) | n.ReplyText(reply) | n.ReplyAudio(reply):
+                    assert self.active() == [reply.response_id], "output outside of its reply"
+                    if isinstance(effect, n.ReplyText):
+                        self.sent_text[reply.response_id] += len(effect.delta)
+                case n.ReplyDone(reply):
+                    assert self.active() == [reply.response_id]
+                    self.done[reply.response_id] += 1
+                    if reply.item is not None:
+                        assert len(reply.item.text) == self.sent_text[reply.response_id]
+                case n.ItemAdded(item):
+                    self.added[item.item_id] += 1
+                case n.ReadClip(item_id, part_index):
+                    self.session.clip_failed(item_id, part_index, "no clips here")
+
+    def take_engine_message(self, message: m.ToEngine) -> None:
+        assert self.connected or not isinstance(message, m.UserAudio)
+        match message:
+            case m.Recognise():
+                assert 0 <= message.start_sample <= message.end_sample
+                self.asked.append(message)
+            case m.PredictTurnEnd():
+                assert 0 <= message.start_sample <= message.end_sample
+                self.judging.append(message)
+            case m.Respond():
+                assert message.epoch > self.cancelled_epoch, "a reply in a cancelled epoch"
+                self.responds.append(message)
+            case m.Cancel(epoch=epoch):
+                assert epoch > self.cancelled_epoch, "an epoch is cancelled once"
+                self.cancelled_epoch = epoch
+
+    def active(self) -> list[str]:
+        return [r for r in self.created if not self.done[r]]
+
+    def try_request(self, request: Any) -> None:
+        with suppress(ClientError):
+            request()
+        self.take()
+
+    # --- the engine ------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.connected)
+    @rule(voiced=st.booleans(), windows=st.integers(1, 25), echo=st.sampled_from([0.0, 0.0, 0.9]))
+    def audio(self, voiced: bool, windows: int, echo: float) -> None:
+        for _ in range(windows):
+            self.now_s += 0.032
+            self.session.audio(b"\0\0" * VAD_WINDOW_SAMPLES, self.now_s)
+            self.listened += VAD_WINDOW_SAMPLES
+            level, probability = (-20.0, 0.9) if voiced else (-80.0, 0.01)
+            activity = m.SpeechActivity("s", self.listened, probability, level, echo)
+            self.session.engine_said(activity, self.now_s)
+        self.take()
+
+    @precondition(lambda self: self.asked)
+    @rule(
+        text=st.sampled_from(["", "hello", "how are you"]),
+        failed=st.booleans(),
+        newest=st.booleans(),
+    )
+    def recognised(self, text: str, failed: bool, newest: bool) -> None:
+        asked = self.asked.pop(-1 if newest else 0)
+        answer = m.Recognised("s", asked.request_id, "" if failed else text, failed)
+        self.session.engine_said(answer, self.now_s)
+        self.take()
+
+    @precondition(lambda self: self.judging)
+    @rule(probability=st.sampled_from([0.1, 0.9]))
+    def judged(self, probability: float) -> None:
+        asked = self.judging.pop(0)
+        self.session.engine_said(m.TurnEnd("s", asked.request_id, probability), self.now_s)
+        self.take()
+
+    @precondition(lambda self: self.responds)
+    @rule(back=st.integers(0, 3), kind=st.sampled_from(["text", "audio", "audio", "end", "fail"]))
+    def replies(self, back: int, kind: str) -> None:
+        """Output of any reply ever asked for: of an ended one it is late, and must vanish."""
+        r = self.responds[-1 - back % len(self.responds)]
+        stale = r.epoch <= self.cancelled_epoch or self.done[r.response_id] > 0
+        address = (r.session_id, r.epoch, r.response_id)
+        before = sum(self.sent_text.values()), sum(self.done.values())
+        match kind:
+            case "text":
+                self.session.engine_said(m.TextDelta(*address, "word "), self.now_s)
+            case "audio":
+                word = m.WordTiming("word", 0, 4, 0.0, 0.3)
+                audio = m.AudioDelta(*address, FRAME, (word,))
+                self.session.engine_said(audio, self.now_s)
+            case _:
+                reason = m.EndReason.FAILED if kind == "fail" else m.EndReason.COMPLETED
+                self.session.engine_said(m.ResponseEnded(*address, reason, 1, 2, 3), self.now_s)
+        self.take()
+        if stale:
+            assert (sum(self.sent_text.values()), sum(self.done.values())) == before
+
+    @precondition(lambda self: self.connected)
+    @rule()
+    def engine_dies(self) -> None:
+        self.connected = False
+        self.session.engine_lost(self.now_s)
+        self.take()
+        assert not self.active()
+        self.asked.clear()
+        self.judging.clear()
+        self.responds.clear()
+
+    @precondition(lambda self: not self.connected)
+    @rule()
+    def engine_is_back(self) -> None:
+        self.connected, self.listened = True, 0
+        self.session.engine_back()
+        self.take()
+
+    # --- the client ------------------------------------------------------------------------------
+
+    @rule(seconds=st.floats(0, 3))
+    def time_passes(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @rule(turns=st.sampled_from(MODES), speak=st.booleans())
+    def configure(self, turns: TurnSettings | None, speak: bool) -> None:
+        self.session.configure(SessionSettings(turns=turns, speak=speak))
+        self.take()
+
+    @rule()
+    def commit(self) -> None:
+        self.try_request(lambda: self.session.commit(self.now_s))
+
+    @rule()
+    def clear(self) -> None:
+        self.try_request(self.session.clear)
+
+    @rule(item_id=st.sampled_from(["a", "b", "c"]), after=st.sampled_from([None, "root", "a", "z"]))
+    def create_item(self, item_id: str, after: str | None) -> None:
+        item = Item(item_id, role="user", parts=(Part("input_text", "hi"),))
+        known = item_id in self.session.conversation
+        self.try_request(lambda: self.session.create_item(item, after))
+        if not known:
+            self.added[item_id] = min(self.added[item_id], 1)  # a deleted id may come again
+
+    @rule(place=st.integers(0, 9))
+    def delete_item(self, place: int) -> None:
+        if items := self.session.conversation.items():
+            item_id = items[place % len(items)].item_id
+            self.try_request(lambda: self.session.delete_item(item_id))
+
+    @rule(place=st.integers(0, 9), end_ms=st.integers(0, 3000))
+    def truncate(self, place: int, end_ms: int) -> None:
+        if items := self.session.conversation.items():
+            item_id = items[place % len(items)].item_id
+            self.try_request(lambda: self.session.truncate_item(item_id, 0, end_ms, self.now_s))
+
+    @rule()
+    def create_response(self) -> None:
+        options = self.session.settings.reply_options()
+        if self.connected:
+            self.try_request(lambda: self.session.create_response(options, self.now_s))
+
+    @rule()
+    def cancel_response(self) -> None:
+        self.try_request(lambda: self.session.cancel_response(None, self.now_s))
+
+    # --- what always holds -----------------------------------------------------------------------
+
+    @invariant()
+    def every_reply_is_created_and_ended_once(self) -> None:
+        assert all(times == 1 for times in self.created.values())
+        assert all(times == 1 for times in self.done.values())
+        assert self.done.keys() <= self.created.keys()
+        assert len(self.active()) <= 1
+
+    @invariant()
+    def items_are_consistent_and_bounded(self) -> None:
+        items = self.session.conversation.items()
+        assert len({item.item_id for item in items}) == len(items) <= 16
+        assert all(times <= 1 for times in self.added.values())
+
+    @invariant()
+    def nothing_piles_up(self) -> None:
+        assert len(self.session.ears._reading) <= len(self.asked)
+        assert len(self.session.ears._judging) <= 1
+        held = self.session.speaker.held
+        assert held is None or len(held.held or ()) <= 500
+
+
+Conversing.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestConversing = Conversing.TestCase
