@@ -178,6 +178,9 @@ class Loop:
             self._outbox.append(self._heard_message(heard))
 
     def _think(self) -> None:
+        """A step of writing, unless somebody who could be speaking would be left in silence by it."""
+        if self._urgent(self._family.work().talking):
+            return
         try:
             self._deliver(self._family.think())
         except Exception as error:
@@ -194,11 +197,13 @@ class Loop:
 
     def _slots_to_speak(self, candidates: Sequence[int]) -> list[int]:
         """Slots with room under the run-ahead bound; only the urgent ones while there are any."""
-        now_s, frame_s = self._clock.now_s(), self._family.shape.frame_s
-        ahead_s = {slot: self._replies[slot].playout.ahead_s(now_s) for slot in candidates}
-        ready = [slot for slot in candidates if self._due_in_s(slot) == 0.0]
-        urgent = [slot for slot in ready if ahead_s[slot] < URGENT_FRAMES * frame_s]
-        return sorted(urgent or ready, key=ahead_s.__getitem__)
+        urgent = self._urgent(candidates)
+        return urgent or [slot for slot in candidates if self._due_in_s(slot) == 0.0]
+
+    def _urgent(self, candidates: Sequence[int]) -> list[int]:
+        """Slots about to fall silent, or not yet heard at all."""
+        now_s, soon_s = self._clock.now_s(), URGENT_FRAMES * self._family.shape.frame_s
+        return [s for s in candidates if self._replies[s].playout.ahead_s(now_s) < soon_s]
 
     def _due_in_s(self, slot: int) -> float:
         frame_s = self._family.shape.frame_s
@@ -226,11 +231,11 @@ class Loop:
             match piece:
                 case Written(_, text):
                     self._outbox.append(TextDelta(*address, text))
-                case Spoken() if len(piece.samples) or piece.words:
-                    self._play(reply, piece)
-                    self._outbox.append(AudioDelta(*address, pcm16(piece.samples), piece.words))
-                case Spoken():
-                    pass  # a frame that only filled the voice's delays
+                case Spoken(_, samples, words):
+                    if len(samples):
+                        self._play(reply, piece)
+                    if len(samples) or words:  # a first frame may only fill the voice's delays
+                        self._outbox.append(AudioDelta(*address, pcm16(samples), words))
                 case Ended(_, reason, prompt, text_tokens, frames, why):
                     self._outbox.append(
                         ResponseEnded(*address, reason, prompt, text_tokens, frames, why)

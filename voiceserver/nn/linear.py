@@ -6,6 +6,7 @@ the same alone and in a batch; the products are exact integers.
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
 
 import torch
@@ -41,7 +42,10 @@ class Int8Linear:
     def __init__(self, weight: Tensor, scale: Tensor) -> None:
         # weight: int8 [out, in], scale: float32 [out]
         zeros = torch.zeros(len(scale), dtype=torch.int64)
-        quantised = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
+        with warnings.catch_warnings():
+            # torch means to move these tensors elsewhere; it has no other int8 product this fast.
+            warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
+            quantised = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self._packed = torch.ops.quantized.linear_prepack(quantised, None)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ def _config(reader: Any) -> LlamaConfig:
 
 def _dequantised(gguf: Any, tensor: Any) -> Tensor:
     values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    return torch.from_numpy(np.array(values, dtype=np.float32))
 
 
 def _fused(config: LlamaConfig, raw: dict[str, Tensor]) -> dict[str, Tensor]:

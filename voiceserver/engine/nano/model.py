@@ -23,7 +23,6 @@ from voiceserver.engine.family import (
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.reply import Reply
 from voiceserver.engine.sampling import Sampling
-from voiceserver.errors import AssetError
 
 if TYPE_CHECKING:  # both import torch, which load() does beside the listener's loading
     from voiceserver.engine.nano.thinker import Thinker
@@ -46,12 +45,12 @@ class Nano:
     """Three models and the replies under way."""
 
     def __init__(
-        self, listener: Listener, thinker: Thinker, voice: Voice | None, slots: int
+        self, listener: Listener, thinker: Thinker, voice: Voice, slots: int
     ) -> None:
         self._listener = listener
         self._thinker = thinker
         self._voice = voice
-        self._shape = Shape("nano", slots, 22050, 1792)
+        self._shape = Shape("nano", slots, voice.sample_rate_hz, voice.frame_samples)
         self._replies: dict[int, Reply] = {}
         self._echoes: dict[int, EchoTracker] = {}
 
@@ -66,9 +65,10 @@ class Nano:
 
             torch.set_num_threads(1)
             from voiceserver.engine.nano.thinker import Thinker
+            from voiceserver.engine.nano.voice import Voice
 
             thinker = Thinker.load(files.thinker, files.converted, slots)
-            voice = _load_voice(files.voice, slots)
+            voice = Voice.load(files.voice, slots)
             return cls(listening.result(), thinker, voice, slots)
 
     @property
@@ -113,8 +113,6 @@ class Nano:
 
     def begin(self, slot: int, task: Task) -> None:
         self.stop(slot)
-        if task.speak and self._voice is None:
-            raise AssetError("the voice has no weights yet")
         if task.verbatim is None:
             sampling = Sampling(task.temperature, task.seed)
             self._thinker.begin(slot, task.dialogue, task.max_tokens, sampling)
@@ -185,11 +183,3 @@ class Nano:
             made.append(ended)
             self.stop(slot)
 
-
-def _load_voice(folder: Path, slots: int) -> Voice | None:
-    try:
-        from voiceserver.engine.nano.voice import Voice
-
-        return Voice.load(folder, slots)
-    except (ImportError, AssetError, FileNotFoundError):
-        return None
