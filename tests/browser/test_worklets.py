@@ -111,23 +111,38 @@ def test_a_short_complete_item_does_not_wait(page: Page) -> None:
     assert told["underruns"] == 0
 
 
-def test_running_dry_gives_silence_and_a_new_cushion(page: Page) -> None:
+def test_running_dry_gives_silence_and_a_larger_cushion(page: Page) -> None:
     dry, waiting, again = page.evaluate(
         PLAYOUT,
         [
             ["push", "a", 120],
             ["render", 150],
-            ["push", "a", 60],
+            ["push", "a", 170],
             ["render", 20],
-            ["push", "a", 60],
+            ["push", "a", 20],
             ["render", 60],
         ],
     )
     assert dry["underruns"] == 1
     assert dry["output"][-1] == 0
-    assert not any(waiting["output"])
+    assert not any(waiting["output"]), "170 ms would have done at first, now it takes 180"
     assert again["output"][30] == 0.5
     assert again["started"] == [], "it is still the same item"
+
+
+def test_the_next_item_begins_with_the_small_cushion_again(page: Page) -> None:
+    *_, told = page.evaluate(
+        PLAYOUT,
+        [
+            ["push", "a", 120],
+            ["render", 150],
+            ["end", "a"],
+            ["render", 10],
+            ["push", "b", 120],
+            ["render", 10],
+        ],
+    )
+    assert told["started"] == ["b"]
 
 
 def test_flush_counts_what_was_heard_and_does_not_click(page: Page) -> None:

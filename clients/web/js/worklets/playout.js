@@ -3,9 +3,13 @@
  * What is played when: a jitter buffer that knows how much of each item has really been played.
  *
  * Playing begins once enough is queued (or the item is known to be complete). When the queue runs
- * dry in the middle of an item there is silence until enough is queued again. `flush` fades what is
+ * dry in the middle of an item there is silence until enough is queued again, and more is asked for
+ * each time: a few longer gaps are easier on the ear than many short ones. `flush` fades what is
  * sounding to nothing and drops the rest. All counts are in samples at the output's rate.
  */
+
+const PATIENCE = 1.5; // the cushion grows by this at each gap within an item
+const LONGEST_PRIME_MS = 600;
 
 /**
  * @typedef {{itemId: string, samples: Float32Array, offset: number}} Piece
@@ -18,7 +22,9 @@ export class Playout {
    * @param {{primeMs?: number, fadeMs?: number}} [options]
    */
   constructor(rateHz, { primeMs = 120, fadeMs = 8 } = {}) {
-    this.primeSamples = Math.round((rateHz * primeMs) / 1000);
+    this.firstPrimeSamples = Math.round((rateHz * primeMs) / 1000);
+    this.mostPrimeSamples = Math.round((rateHz * LONGEST_PRIME_MS) / 1000);
+    this.primeSamples = this.firstPrimeSamples; // grows within an item
     this.fadeSamples = Math.round((rateHz * fadeMs) / 1000);
     /** @type {Piece[]} */
     this.queue = [];
@@ -95,6 +101,7 @@ export class Playout {
     this.queue = [];
     this.queuedSamples = 0;
     this.complete.clear();
+    this.primeSamples = this.firstPrimeSamples;
     this.current = null;
     this.playedSamples = 0;
     this.playing = false;
@@ -132,7 +139,9 @@ export class Playout {
   #starve() {
     if (!this.playing) return;
     this.playing = false;
-    if (this.current !== null && !this.complete.has(this.current)) this.underruns += 1;
+    if (this.current === null || this.complete.has(this.current)) return;
+    this.underruns += 1;
+    this.primeSamples = Math.min(this.mostPrimeSamples, Math.round(PATIENCE * this.primeSamples));
   }
 
   /** The next sample of what a flush left fading. */
@@ -163,6 +172,7 @@ export class Playout {
   #leave(itemId) {
     this.complete.delete(itemId);
     this.current = null;
+    this.primeSamples = this.firstPrimeSamples;
     return itemId;
   }
 }

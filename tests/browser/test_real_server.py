@@ -1,0 +1,81 @@
+"""The page against the real server with the real weights: what a person would see and hear."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import QUESTION, Watch
+from playwright.sync_api import BrowserContext, Page, WebSocket, expect
+
+from voiceserver.bench.server import server_at
+
+pytestmark = pytest.mark.e2e
+SLOW_MS = 60_000  # a busy machine may take its time; nothing here asserts how long
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with server_at(None, sessions=1) as server:
+        yield server.page.rstrip("/")
+
+
+@pytest.fixture
+def told() -> list[dict[str, Any]]:
+    """Every event the server has sent to the page."""
+    return []
+
+
+@pytest.fixture
+def page(
+    context: BrowserContext, url: str, watch: Watch, told: list[dict[str, Any]]
+) -> Iterator[Page]:
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: told.append(json.loads(frame)))
+
+    page = context.new_page()
+    watch.follow(page)
+    page.on("websocket", listen)
+    page.goto(url)
+    yield page
+    assert watch.unexpected() == []
+    assert watch.hosts == {url}
+    assert [event for event in told if event["type"] == "error"] == []
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.lower()))
+
+
+def test_a_question_spoken_into_the_microphone_is_answered_aloud(page: Page) -> None:
+    page.get_by_role("button", name="Start talking").click()
+    answer = page.locator(".message.assistant").first
+    expect(answer).to_have_attribute("data-state", "done", timeout=SLOW_MS)  # heard to its end
+    question = page.locator(".message.user .text").first.inner_text()
+    assert len(_words(question) & _words(QUESTION)) >= len(_words(QUESTION)) - 1, question
+    assert len(_words(answer.locator(".heard").inner_text())) > 1
+    assert answer.locator(".ahead").inner_text() == ""
+    expect(answer.locator("figure li").last).to_have_text(re.compile(r"heard \d+"))
+    expect(answer.locator("figure li")).to_have_count(5)
+
+
+def test_an_answer_that_is_skipped_is_cut_at_the_server_too(
+    page: Page, told: list[dict[str, Any]]
+) -> None:
+    page.get_by_label("Write a message").fill("Tell me a long story about the sea.")
+    page.keyboard.press("Enter")
+    answer = page.locator(".message.assistant").first
+    expect(answer.locator(".heard")).to_have_text(re.compile(r"\w+ \w+"), timeout=SLOW_MS)
+    page.keyboard.press("Escape")
+    expect(answer).to_have_attribute("data-state", "interrupted", timeout=SLOW_MS)
+    page.get_by_label("Write a message").fill("Thank you. Say goodbye.")
+    page.keyboard.press("Enter")
+    second = page.locator(".message.assistant").nth(1)
+    expect(second.locator(".heard")).to_have_text(re.compile(r"\w+"), timeout=SLOW_MS)
+    (cut,) = [event for event in told if event["type"] == "conversation.item.truncated"]
+    assert cut["item_id"] == answer.get_attribute("data-item")
+    ends = [event["response"] for event in told if event["type"] == "response.done"]
+    assert ends[0]["status"] == "cancelled"
