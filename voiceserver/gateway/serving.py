@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from types import FrameType
 
@@ -17,11 +18,22 @@ DRAIN_S = 10.0  # how long replies under way may go on after SIGTERM
 _POLL_S = 0.05
 
 
+class _OneLineErrors(logging.Filter):
+    """Drops two of uvicorn's messages that only repeat what has been said in one line.
+
+    Namely the traceback of a failed start, and its surprise at a handshake refused with a reason.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        return not text.startswith(("Traceback", "ASGI callable returned without completing"))
+
+
 def uvicorn_config(
     app: FastAPI, config: ServerConfig, log_level: str = "warning"
 ) -> uvicorn.Config:
     """uvicorn's settings for this server."""
-    return uvicorn.Config(
+    settings = uvicorn.Config(
         app,
         host=config.host,
         port=config.port,
@@ -31,6 +43,8 @@ def uvicorn_config(
         timeout_graceful_shutdown=5,
         timeout_keep_alive=5,
     )
+    logging.getLogger("uvicorn.error").addFilter(_OneLineErrors())  # after uvicorn's own set-up
+    return settings
 
 
 class DrainingServer(uvicorn.Server):

@@ -70,7 +70,8 @@ class Reply:
         return self._send_up_to(len(self.text))
 
     def _send_up_to(self, end: int) -> str:
-        start, self.sent_chars = self.sent_chars, max(self.sent_chars, end)
+        start = self.sent_chars
+        self.sent_chars = max(start, min(end, len(self.text)))
         return self.text[start : self.sent_chars]
 
     def _end_of_word(self, word: WordTiming) -> int:
