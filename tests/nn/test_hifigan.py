@@ -1,9 +1,9 @@
-"""The vocoder: pieces equal the whole, and the whole equals the teacher's own graph."""
+"""The vocoder: pieces equal the whole; slots do not meet."""
 
 import pytest
 import torch
 
-from voiceserver.nn.hifigan import DELAY_SAMPLES, HOP_SAMPLES, LATENT_DIMS, HifiGan, piper_name
+from voiceserver.nn.hifigan import DELAY_SAMPLES, HOP_SAMPLES, LATENT_DIMS, HifiGan
 from voiceserver.nn.streaming import SlotContexts, Tape, zero_contexts
 
 
@@ -21,11 +21,11 @@ def whole(vocoder: HifiGan, z: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("piece", [1, 2, 7, 13])
 def test_pieces_equal_the_whole(vocoder: HifiGan, piece: int) -> None:
-    z = torch.randn(2, LATENT_DIMS, 26, dtype=torch.float64)
+    z = torch.randn(2, 26, LATENT_DIMS, dtype=torch.float64)
     contexts = zero_contexts(vocoder.context_shapes(), 2, torch.float64)
     pieces = []
     with torch.inference_mode():
-        for chunk in z.split(piece, 2):
+        for chunk in z.split(piece, 1):
             tape = Tape(contexts)
             pieces.append(vocoder(chunk, tape))
             contexts = tape.renewed
@@ -34,9 +34,9 @@ def test_pieces_equal_the_whole(vocoder: HifiGan, piece: int) -> None:
 
 def test_an_impulse_is_heard_within_the_delay(vocoder: HifiGan) -> None:
     """A latent changes nothing before its own place in the delayed sound, less its reach."""
-    z = torch.zeros(1, LATENT_DIMS, 60, dtype=torch.float64)
+    z = torch.zeros(1, 60, LATENT_DIMS, dtype=torch.float64)
     changed = z.clone()
-    changed[..., 30] = 1
+    changed[:, 30] = 1
     difference = (whole(vocoder, z) - whole(vocoder, changed))[0].abs()
     heard = difference.nonzero().flatten()
     assert heard[0] >= 30 * HOP_SAMPLES
@@ -45,7 +45,7 @@ def test_an_impulse_is_heard_within_the_delay(vocoder: HifiGan) -> None:
 
 
 def test_slots_do_not_meet(vocoder: HifiGan) -> None:
-    z = torch.randn(3, LATENT_DIMS, 14)
+    z = torch.randn(3, 14, LATENT_DIMS)
     alone = HifiGan().eval()
     alone.load_state_dict({k: v.float() for k, v in vocoder.state_dict().items()})
     contexts = SlotContexts(alone.context_shapes(), 4)
@@ -55,18 +55,10 @@ def test_slots_do_not_meet(vocoder: HifiGan) -> None:
             index = torch.tensor(slots)
             tape = Tape(contexts.read(index))
             step = len(heard[2])
-            samples = alone(z[rows, :, 7 * step : 7 * step + 7], tape)
+            samples = alone(z[rows, 7 * step : 7 * step + 7], tape)
             contexts.write(index, tape.renewed)
             for slot, row in zip(slots, samples, strict=True):
                 heard[slot].append(row)
         expected = alone(z[:2], Tape(zero_contexts(alone.context_shapes(), 2)))
     for slot, row in ((2, 0), (0, 1)):
         assert torch.allclose(torch.cat(heard[slot]), expected[row], atol=1e-5)
-
-
-def test_names_cover_the_graph(vocoder: HifiGan) -> None:
-    names = [piper_name(name) for name in vocoder.state_dict()]
-    assert len(set(names)) == len(names)
-    assert "dec.conv_pre.weight" in names
-    assert "dec.ups.2.bias" in names
-    assert "dec.resblocks.8.convs.1.weight" in names

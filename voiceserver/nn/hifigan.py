@@ -3,11 +3,11 @@
 It turns latents (86.13 Hz) into samples (22050 Hz). The published network looks to both sides;
 here every layer waits for what it would have looked ahead to, so the sound is the same and comes
 DELAY_SAMPLES later. Only the edges differ: outside the signal there are zero latents, not zero
-activations.
+activations. Every convolution is one matrix product over shifted frames, twice as fast here as
+the library's convolutions on the few frames of a step.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from voiceserver.nn.streaming import Shape, Tape
 
 LATENT_DIMS = 192
 SAMPLE_RATE_HZ = 22050
-TIME = 2  # time dimension of [B, C, T]
+TIME = 1  # time dimension of [B, T, C]
 SLOPE = 0.1
 LAST_SLOPE = 0.01
 
@@ -65,58 +65,86 @@ def _delay_samples() -> int:
 DELAY_SAMPLES = _delay_samples()
 
 
+class Convolution(nn.Module):
+    """Dilated convolution without padding, as a matrix product over its taps."""
+
+    def __init__(
+        self, channels_in: int, channels: int, kernel: int, dilation: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.kernel, self.dilation = kernel, dilation
+        self.taps = nn.Linear(kernel * channels_in, channels, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [B, (kernel - 1) * dilation + T, C_in] -> [B, T, C]."""
+        batch, length, channels = x.shape
+        steps = length - (self.kernel - 1) * self.dilation
+        row, step, one = x.stride()
+        views = x.as_strided(
+            (batch, steps, self.kernel, channels),
+            (row, step, self.dilation * step, one),
+            x.storage_offset(),
+        )
+        y: Tensor = self.taps(views.reshape(batch, steps, self.kernel * channels))
+        return y
+
+
 class ResidualBlock(nn.Module):
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, int]) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, dilation=d) for d in dilations
-        )
-        self.reaches = [_reach(kernel, d) for d in dilations]
+        first, second = dilations
+        self.first = Convolution(channels, channels, kernel, first)
+        self.second = Convolution(channels, channels, kernel, second)
+        self.reach = _reach(kernel, first)
+        self.second_reach = _reach(kernel, second)
 
     def forward(self, x: Tensor, tape: Tape) -> Tensor:
-        """x: [B, C, 2 * reaches[0] + T] -> [B, C, T], delayed by the sum of the reaches."""
-        first, second = self.reaches
-        y = self.convs[0](F.leaky_relu(x, SLOPE)) + x[..., first : x.shape[TIME] - first]
+        """x: [B, 2 * reach + T, C] -> [B, T, C], delayed by both reaches."""
+        y = self.first(F.leaky_relu(x, SLOPE)) + _centre(x, self.reach)
         y = tape.extend(y, TIME)
-        return self.convs[1](F.leaky_relu(y, SLOPE)) + y[..., second : y.shape[TIME] - second]
+        z: Tensor = self.second(F.leaky_relu(y, SLOPE)) + _centre(y, self.second_reach)
+        return z
 
-    @property
-    def context(self) -> int:
-        return 2 * self.reaches[1]
+
+def _centre(x: Tensor, reach: int) -> Tensor:
+    return x[:, reach : x.shape[TIME] - reach]
 
 
 class Level(nn.Module):
     def __init__(self, level: Upsampling) -> None:
         super().__init__()
-        self.shape = level
-        self.up = nn.ConvTranspose1d(level.channels_in, level.channels, level.kernel, level.stride)
-        self.blocks = nn.ModuleList(ResidualBlock(level.channels, k, d) for k, d in BLOCKS)
+        assert level.kernel == 2 * level.stride, level
+        self.channels_in, self.channels = level.channels_in, level.channels
+        # A transposed convolution: each input and the one before it make `stride` outputs.
+        self.up = nn.Linear(2 * level.channels_in, level.stride * level.channels)
+        blocks = [ResidualBlock(level.channels, *block) for block in BLOCKS]
         # Blocks with a shorter reach start from older samples, so that all three end together.
         self.waits = [BLOCKS_DELAY - delay for delay in BLOCK_DELAYS]
-        self.context = max(
-            wait + 2 * block.reaches[0] for wait, block in zip(self.waits, self.blocks, strict=True)
-        )
+        contexts = [wait + 2 * b.reach for wait, b in zip(self.waits, blocks, strict=True)]
+        self.context = max(contexts)
+        self.block_contexts = [2 * block.second_reach for block in blocks]
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor, tape: Tape) -> Tensor:
-        """x: [B, C_in, T] -> [B, C, T * stride]."""
-        stride = self.shape.stride
+        """x: [B, T, C_in] -> [B, T * stride, C]."""
         x = tape.extend(F.leaky_relu(x, SLOPE), TIME)
-        y = self.up(x)[..., stride : stride * x.shape[TIME]]
+        y = self.up(torch.cat([x[:, :-1], x[:, 1:]], -1))
+        y = y.reshape(len(y), -1, self.channels)
         steps = y.shape[TIME]
         y = tape.extend(y, TIME)
-        total: Tensor | float = 0.0
+        total = torch.zeros(())
         for wait, block in zip(self.waits, self.blocks, strict=True):
+            assert isinstance(block, ResidualBlock)
             end = y.shape[TIME] - wait
-            start = end - steps - 2 * block.reaches[0]
-            total = total + block(y[..., start:end], tape)
-        return total / len(self.blocks)  # type: ignore[return-value]
+            start = end - steps - 2 * block.reach
+            total = total + block(y[:, start:end], tape)
+        return total / len(self.blocks)
 
     def context_shapes(self) -> list[Shape]:
-        channels = self.shape.channels
         return [
-            (self.shape.channels_in, 1),
-            (channels, self.context),
-            *((channels, block.context) for block in self.blocks),
+            (1, self.channels_in),
+            (self.context, self.channels),
+            *((context, self.channels) for context in self.block_contexts),
         ]
 
 
@@ -124,36 +152,23 @@ class HifiGan(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = [LEVELS[0].channels_in, *(level.channels for level in LEVELS)]
-        assert all(
-            level.channels_in == w for level, (w, _) in zip(LEVELS, pairwise(widths), strict=True)
-        )
-        self.pre = nn.Conv1d(LATENT_DIMS, widths[0], EDGE_KERNEL)
+        assert [level.channels_in for level in LEVELS] == widths[:-1]
+        self.pre = Convolution(LATENT_DIMS, widths[0], EDGE_KERNEL)
         self.levels = nn.ModuleList(Level(level) for level in LEVELS)
-        self.post = nn.Conv1d(widths[-1], 1, EDGE_KERNEL, bias=False)
+        self.post = Convolution(widths[-1], 1, EDGE_KERNEL, bias=False)
 
     def forward(self, z: Tensor, tape: Tape) -> Tensor:
-        """z: [B, LATENT_DIMS, T] -> samples [B, T * HOP_SAMPLES], late by DELAY_SAMPLES."""
+        """z: [B, T, LATENT_DIMS] -> samples [B, T * HOP_SAMPLES], late by DELAY_SAMPLES."""
         x = self.pre(tape.extend(z, TIME))
         for level in self.levels:
             x = level(x, tape)
         x = self.post(tape.extend(F.leaky_relu(x, LAST_SLOPE), TIME))
-        return torch.tanh(x).squeeze(1)
+        return torch.tanh(x).squeeze(2)
 
     def context_shapes(self) -> list[Shape]:
-        return [
-            (LATENT_DIMS, EDGE_KERNEL - 1),
-            *(shape for level in self.levels for shape in level.context_shapes()),
-            (LEVELS[-1].channels, EDGE_KERNEL - 1),
-        ]
-
-
-def piper_name(name: str) -> str:
-    """The name in the Piper graph of one of our parameters ("levels.1.blocks.2.convs.0.bias")."""
-    part, *rest = name.split(".")
-    if part != "levels":
-        return f"dec.conv_{name}"
-    level, kind, *tail = rest
-    if kind == "up":
-        return f"dec.ups.{level}.{tail[0]}"
-    block = int(level) * len(BLOCKS) + int(tail[0])
-    return f"dec.resblocks.{block}." + ".".join(tail[1:])
+        edge = EDGE_KERNEL - 1
+        shapes: list[Shape] = [(edge, LATENT_DIMS)]
+        for level in self.levels:
+            assert isinstance(level, Level)
+            shapes += level.context_shapes()
+        return [*shapes, (edge, LEVELS[-1].channels)]
