@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -35,6 +36,11 @@ def server_at(url: str | None, sessions: int | None = None) -> Iterator[RunningS
     if sessions is not None:
         command += ["--sessions", str(sessions)]
     environment = {key: value for key, value in os.environ.items() if key != "VOICESERVER_API_KEY"}
+    with _ending_on_sigterm():
+        yield from _own_server(command, environment)
+
+
+def _own_server(command: list[str], environment: dict[str, str]) -> Iterator[RunningServer]:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment
     )
@@ -48,6 +54,19 @@ def server_at(url: str | None, sessions: int | None = None) -> Iterator[RunningS
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that the child process does not outlive this one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
