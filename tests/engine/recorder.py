@@ -1,4 +1,4 @@
-"""A small real family for tests of the loop: it writes the words it is given, and speaks one a frame.
+"""A small real family for tests of the loop: it writes given words, and speaks one a frame.
 
 It keeps a record of every call, and fails where a test tells it to.
 """
@@ -29,7 +29,7 @@ from voiceserver.engine.messages import EndReason, WordTiming
 
 @dataclass
 class WordFamily:
-    """Replies with the words of `verbatim`, or else of the last message; a word is a frame of 0.1 s."""
+    """Replies with the words of `verbatim`, or of the last message; a word is a frame of 0.1 s."""
 
     slots: int = 4
     shape: Shape = field(init=False)

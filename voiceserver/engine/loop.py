@@ -178,7 +178,7 @@ class Loop:
             self._outbox.append(self._heard_message(heard))
 
     def _think(self) -> None:
-        """A step of writing, unless somebody who could be speaking would be left in silence by it."""
+        """A step of writing, unless it would keep somebody who could speak in silence."""
         if self._urgent(self._family.work().talking):
             return
         try:

@@ -1,7 +1,9 @@
 """SmolLM2 writes replies for all slots: one batched step a tick, prompts taken in bounded pieces.
 
 A slot's cache survives its replies: a new prompt keeps the longest beginning it shares with what
-the cache holds, so each turn of a conversation reads only what is new.
+the cache holds, so each turn of a conversation reads only what is new. Rounding depends on how a
+prompt is cut into pieces, so the cuts depend on the prompt and the slot's own past only: a session
+writes the same alone and among others.
 """
 
 from __future__ import annotations
@@ -74,8 +76,11 @@ class Thinker:
     def warm(self) -> None:
         """Read the usual system message, which every session's first reply then need not."""
         head = self._prompts.head((), CONTEXT_TOKENS)
-        self._llama.extend(self._cache, [Segment(0, head)])
-        self._cached[0], self._heads[0] = head, len(head)
+        self._heads[0] = len(head)
+        while unread := head[len(self._cached[0]) :]:
+            piece = unread[:PROMPT_TOKENS_PER_STEP]
+            self._llama.extend(self._cache, [Segment(0, piece)])
+            self._cached[0] += piece
 
     def forget(self, slot: int) -> None:
         """Drop a session's dialogue; its system message stays, as the next may have the same."""
@@ -99,28 +104,40 @@ class Thinker:
 
     def step(self, slots: Sequence[int]) -> list[Thinking]:
         """Read a piece of prompt or write one token in each of these slots that has a reply."""
-        room = PROMPT_TOKENS_PER_STEP
-        segments: list[Segment] = []
-        for slot in slots:
-            piece = self._thoughts[slot].unread[: max(room, 1)]
-            room -= len(piece)
-            segments.append(Segment(slot, piece))
+        writing = [slot for slot in slots if self._thoughts[slot].written]
+        reading = [slot for slot in slots if not self._thoughts[slot].written]
+        # One prompt at a time, the shortest first: reading is what makes a step long.
+        reading.sort(key=lambda slot: len(self._thoughts[slot].unread))
+        segments = [Segment(slot, self._next_piece(slot)) for slot in writing + reading[:1]]
         if not segments:
             return []
         logits = self._llama.extend(self._cache, segments)  # [segments, V]
         thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=True))
         return [t for t in thinking if t is not None]
 
+    def _next_piece(self, slot: int) -> list[int]:
+        """What a slot reads next; no piece crosses the end of the system message."""
+        read = len(self._cached[slot])
+        most = PROMPT_TOKENS_PER_STEP
+        if read < self._heads[slot]:
+            most = min(most, self._heads[slot] - read)
+        return self._thoughts[slot].unread[:most]
+
     def _reuse(self, slot: int, prompt: list[int]) -> int:
-        """Keep, or copy from another slot, as much of the prompt as has been read before."""
+        """Keep what this slot has read of a prompt, or copy the system message from another."""
         # The last token is read again in any case, for its logits.
-        shared = [common_prefix(cached, prompt[:-1]) for cached in self._cached]
-        source = max(range(len(shared)), key=lambda s: (shared[s], s == slot))
-        if source != slot:
-            self._cache.copy(source, slot, shared[source])
-            self._cached[slot] = prompt[: shared[source]]
-        self._keep(slot, shared[source])
-        return shared[source]
+        kept = common_prefix(self._cached[slot], prompt[:-1])
+        if kept >= self._heads[slot]:
+            self._keep(slot, kept)
+            return kept
+        head = prompt[: self._heads[slot]]
+        for other, cached in enumerate(self._cached):
+            if other != slot and cached[: len(head)] == head:
+                self._cache.copy(other, slot, len(head))
+                self._cached[slot] = head
+                return len(head)
+        self._keep(slot, 0)
+        return 0
 
     def _keep(self, slot: int, length: int) -> None:
         self._cache.rollback(slot, length)

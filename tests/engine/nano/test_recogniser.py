@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+from voiceserver.assets import resolve
+from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+from voiceserver.engine.nano.recogniser import Recogniser, without_loop
+
+Floats = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Recogniser:
+    return Recogniser(resolve("nano", quiet=True)["listener"])
+
+
+def said(text: str, voice: int = 0) -> Floats:
+    return soxr.resample(speak(text, VOICES[voice]), RATE_HZ, 16_000).astype(np.float32)
+
+
+def words(text: str) -> list[str]:
+    return re.sub(r"[^a-z ]", "", text.lower()).split()
+
+
+@pytest.mark.parametrize(
+    ("text", "voice"),
+    [
+        ("What is the capital of France?", 0),
+        ("Why is the sky blue?", 2),
+        ("How do airplanes stay in the air?", 3),
+        ("Can you tell me something about the moon?", 4),
+    ],
+)
+def test_a_question_is_understood(recogniser: Recogniser, text: str, voice: int) -> None:
+    assert words(recogniser.transcribe(said(text, voice))) == words(text)
+
+
+def test_silence_around_the_words_changes_nothing(recogniser: Recogniser) -> None:
+    samples = np.pad(said("What is the capital of France?"), (8000, 12_000))
+    assert words(recogniser.transcribe(samples)) == words("What is the capital of France?")
+
+
+def test_a_quiet_voice_is_understood(recogniser: Recogniser) -> None:
+    quiet = said("Why is the sky blue?", 2) * 0.02
+    assert words(recogniser.transcribe(quiet)) == words("Why is the sky blue?")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 1.0, 3.0])
+@pytest.mark.parametrize("kind", ["zeros", "white", "clipped", "hum", "not finite"])
+def test_noise_is_nothing_said(recogniser: Recogniser, kind: str, seconds: float) -> None:
+    count = int(seconds * 16_000)
+    white = np.random.default_rng(0).normal(scale=0.1, size=count)
+    samples = {
+        "zeros": np.zeros(count),
+        "white": white,
+        "clipped": np.sign(white),
+        "hum": 0.2 * np.sin(np.arange(count) * 2 * np.pi * 100 / 16_000),
+        "not finite": np.full(count, np.nan),
+    }[kind]
+    assert recogniser.transcribe(samples.astype(np.float32)) == ""
+
+
+def test_more_than_the_window_is_cut_to_its_end(recogniser: Recogniser) -> None:
+    question = said("What is the capital of France?")
+    samples = np.concatenate([np.zeros(40 * 16_000, np.float32), question])
+    assert words(recogniser.transcribe(samples))[-4:] == ["the", "capital", "of", "france"]
+
+
+def test_a_decoder_that_goes_round_is_cut_to_one_round() -> None:
+    assert without_loop("please stop it " * 12) == "please stop it"
+    assert without_loop("No, no, no.") == "No, no, no."
+    assert without_loop("") == ""
