@@ -58,7 +58,7 @@ function show() {
   mute.setAttribute("aria-pressed", String(facts.muted));
   setText("mute-label", facts.muted ? "Unmute" : "Mute");
   byId("end").hidden = facts.connection === "closed" && !facts.opening;
-  byId("quiet").hidden = phase !== "speaking";
+  byId("quiet").hidden = phase !== "speaking" && phase !== "thinking";
   byId("retry").hidden = phase !== "reconnecting";
   byId("instructions").setAttribute("placeholder", session.defaultInstructions);
   orb.wake();
@@ -121,7 +121,7 @@ function isTalkKey(/** @type {KeyboardEvent} */ { code, target }) {
 document.addEventListener("keydown", (event) => {
   if (dialog.open) return;
   if (event.key === "Escape") {
-    if (phaseOf(session.facts) === "speaking") void session.interrupt();
+    if (session.isAnswering) void session.interrupt();
     else session.stop();
   } else if (isTalkKey(event) && (holds() || event.target !== talk)) {
     event.preventDefault(); // else the button would be pressed too, or the page would scroll

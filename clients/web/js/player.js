@@ -22,7 +22,7 @@ export class Player {
     this.node = null;
     /** Items handed over that have not yet been heard to their end. @type {Set<string>} */
     this.unheard = new Set();
-    this.sounding = false;
+    this.sounding = false; // an item has begun and not ended; gaps within it count
     this.ticket = 0;
     /** @type {Map<number, (flushed: Flushed) => void>} */
     this.waiting = new Map();
@@ -83,15 +83,16 @@ export class Player {
       this.waiting.delete(message.ticket);
       return;
     }
-    if (message.type === "position") {
-      this.sounding = message.playing;
-      this.handlers.onLevel(message.playing ? message.rms : 0);
-    }
+    if (message.type === "position") this.handlers.onLevel(message.playing ? message.rms : 0);
     if (!this.unheard.has(message.itemId)) return; // sent before a flush, arrived after it
     if (message.type === "position") this.handlers.onPosition(message.itemId, message.playedMs);
-    if (message.type === "started") this.handlers.onStarted(message.itemId);
+    if (message.type === "started") {
+      this.sounding = true;
+      this.handlers.onStarted(message.itemId);
+    }
     if (message.type === "finished") {
       this.unheard.delete(message.itemId);
+      this.sounding = false;
       this.handlers.onFinished(message.itemId);
     }
   }

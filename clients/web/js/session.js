@@ -60,7 +60,7 @@ export class Session {
       onStarted: (itemId) => this.#started(itemId),
       onFinished: (itemId) => this.#position(itemId, Infinity),
       onPosition: (itemId, playedMs) => this.#position(itemId, playedMs),
-      onLevel: (rms) => this.#voiceLevel(rms),
+      onLevel: (rms) => (this.levels.assistant = rms),
     });
   }
 
@@ -74,9 +74,14 @@ export class Session {
       manual: this.settings.detection === "manual",
       userSpeaking: this.turn.userSpeaking || this.hold.isHeld,
       awaiting: this.turn.awaiting,
-      sounding: this.player.isBusy && this.player.sounding,
+      sounding: this.player.sounding,
       failed: this.failed,
     };
+  }
+
+  /** An answer is due, being written or being heard. */
+  get isAnswering() {
+    return this.turn.awaiting || this.turn.responseId !== null || this.player.isBusy;
   }
 
   get canPlay() {
@@ -187,7 +192,8 @@ export class Session {
 
   /** The person wants silence: end the answer at the server and here. */
   async interrupt() {
-    if (this.turn.responseId) this.connection.send(protocol.RESPONSE_CANCEL);
+    const { awaiting, responseId } = this.turn;
+    if (awaiting || responseId) this.connection.send(protocol.RESPONSE_CANCEL);
     this.turn.awaiting = false;
     await this.hush();
   }
@@ -229,7 +235,6 @@ export class Session {
       const localDelayMs = performance.now() - arrivedAt + outputMs;
       this.conversation.change(message, { localDelayMs });
     }
-    this.player.sounding = true;
     this.handlers.onChange();
   }
 
@@ -243,13 +248,6 @@ export class Session {
     const state = playedMs === Infinity ? "done" : message.state;
     this.conversation.change(message, { heardMs: playedMs, state });
     if (playedMs === Infinity) this.handlers.onChange();
-  }
-
-  /** @param {number} rms */
-  #voiceLevel(rms) {
-    const wasSounding = this.levels.assistant > 0;
-    this.levels.assistant = rms;
-    if (wasSounding !== rms > 0) this.handlers.onChange();
   }
 
   /**
