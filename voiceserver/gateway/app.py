@@ -7,6 +7,7 @@ import mimetypes
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
@@ -69,8 +70,17 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     _add_information(app, state, started_at=int(time.time()))
     page = web_folder()
     if page.is_dir():
-        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+        app.mount("/", _Page(directory=page, html=True), name="page")
     return app
+
+
+class _Page(StaticFiles):
+    """The page's files. A browser asks each time whether its copy is still the newest."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 async def _end_connections(state: GatewayState) -> None:
