@@ -19,7 +19,7 @@ from voiceserver.session.turns import (
 
 
 class Listening:
-    """A detector fed by a picture: `#` voice, `.` none, `e` echo of ours, `q` voice too quiet."""
+    """A detector fed by a picture: `#` voice, `.` none, `e` echo of ours, `h` a hushed voice, `q` one far away."""
 
     def __init__(self, settings: TurnSettings, *, assistant_audible: bool = False) -> None:
         self.detector = TurnDetector(settings)
@@ -34,7 +34,7 @@ class Listening:
                 session_id="s",
                 end_sample=self.windows * VAD_WINDOW_SAMPLES,
                 probability=0.01 if sign == "." else 0.9,
-                level_dbfs=-60.0 if sign in ".q" else -25.0,
+                level_dbfs={"#": -25.0, "e": -25.0, "h": -40.0}.get(sign, -60.0),
                 echo_likeness=0.9 if sign == "e" else 0.0,
             )
             events += self.detector.hear(window, assistant_audible=self.audible)
@@ -104,6 +104,15 @@ def test_padding_never_reaches_into_the_turn_before() -> None:
 def test_only_a_real_voice_interrupts(picture: str, interrupts: bool) -> None:
     events = Listening(SERVER, assistant_audible=True).hear("." * 10 + picture)
     assert (kinds(events) == [Began]) == interrupts
+
+
+def test_a_quiet_user_is_known_by_then_and_may_interrupt() -> None:
+    listening = Listening(SERVER)
+    listening.hear("." * 5 + "h" * 60 + "." * 20)
+    listening.audible = True
+    assert kinds(listening.hear("." * 10 + "h" * 5)) == [Began]
+    unknown = Listening(SERVER, assistant_audible=True)
+    assert unknown.hear("." * 10 + "h" * 5) == []
 
 
 def test_semantic_turns_ask_and_end_when_complete() -> None:

@@ -20,7 +20,12 @@ LIKELY_END_SAMPLES = to_samples(96)  # a pause worth starting an answer for
 ASK_SAMPLES = to_samples(192)  # what smart-turn was trained to see after the last word
 ASK_AGAIN_SAMPLES = to_samples(320)
 ECHO_LIKENESS = 0.5  # above: the window is our own voice coming back
-FAINTEST_INTERRUPTION_DBFS = -50.0
+# How loud an interruption must be. Of a user not heard yet only our own voice is known, about
+# -18 dBFS in its loud windows; a leak of -20 dB must stay below. Later the user's own level counts.
+FIRST_INTERRUPTION_DBFS = -36.0
+UNDER_USUAL_DB = 12.0
+FAINTEST_INTERRUPTION_DBFS, LOUDEST_INTERRUPTION_DBFS = -50.0, -30.0
+LEVEL_MEMORY = 0.05  # weight of a new window in the user's usual level
 LONGEST_TURN_S = 300.0  # then the turn is over, whoever goes on
 
 
@@ -64,12 +69,14 @@ class TurnDetector:
 
     def __init__(self, settings: TurnSettings, from_sample: int = 0) -> None:
         self.settings = settings
+        self._usual_dbfs: float | None = None  # the user's level, from turns in silence
         self._rest(from_sample)
 
     def _rest(self, from_sample: int) -> None:
         """Back to waiting for speech; audio before `from_sample` belongs to the past."""
         self._free_from = from_sample
         self._speaking = False
+        self._in_silence = False  # the turn under way began while the assistant was silent
         self._evidence = 0  # voiced windows, less unvoiced ones
         self._onset_sample = 0
         self._start_sample = 0
@@ -96,7 +103,7 @@ class TurnDetector:
     def _hear_silence(self, window: SpeechActivity, assistant_audible: bool) -> list[TurnEvent]:
         voiced = window.probability >= self.settings.threshold
         if assistant_audible:
-            voiced = voiced and _may_interrupt(window)
+            voiced = voiced and self._may_interrupt(window)
         if not voiced:
             self._evidence = max(0, self._evidence - 1)
             return []
@@ -105,7 +112,7 @@ class TurnDetector:
         self._evidence += 1
         if self._evidence < (BARGE_IN_WINDOWS if assistant_audible else ONSET_WINDOWS):
             return []
-        self._speaking = True
+        self._speaking, self._in_silence = True, not assistant_audible
         self._spoke_until = window.end_sample
         padded = self._onset_sample - to_samples(self.settings.prefix_padding_ms)
         self._start_sample = max(padded, self._free_from, 0)
@@ -115,6 +122,7 @@ class TurnDetector:
         events: list[TurnEvent] = []
         if window.probability >= max(0.05, self.settings.threshold - HYSTERESIS):
             events += self._voiced(window.end_sample)
+            self._learn_level(window)
         else:
             self._voiced_in_pause = 0
             events += self._unvoiced(window.end_sample)
@@ -176,7 +184,18 @@ class TurnDetector:
         self._rest(end_sample)
         return ended
 
+    def _learn_level(self, window: SpeechActivity) -> None:
+        if not self._in_silence or window.probability < self.settings.threshold:
+            return
+        usual = self._usual_dbfs if self._usual_dbfs is not None else window.level_dbfs
+        self._usual_dbfs = usual + LEVEL_MEMORY * (window.level_dbfs - usual)
 
-def _may_interrupt(window: SpeechActivity) -> bool:
-    """Whether this window may be the user's own voice while the assistant's is in the room."""
-    return window.echo_likeness < ECHO_LIKENESS and window.level_dbfs >= FAINTEST_INTERRUPTION_DBFS
+    def _may_interrupt(self, window: SpeechActivity) -> bool:
+        """Whether this window may be the user's own voice while the assistant's is in the room."""
+        least_dbfs = FIRST_INTERRUPTION_DBFS
+        if self._usual_dbfs is not None:
+            wanted_dbfs = self._usual_dbfs - UNDER_USUAL_DB
+            least_dbfs = max(
+                FAINTEST_INTERRUPTION_DBFS, min(wanted_dbfs, LOUDEST_INTERRUPTION_DBFS)
+            )
+        return window.echo_likeness < ECHO_LIKENESS and window.level_dbfs >= least_dbfs
