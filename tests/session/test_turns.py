@@ -19,7 +19,10 @@ from voiceserver.session.turns import (
 
 
 class Listening:
-    """A detector fed by a picture: `#` voice, `.` none, `e` echo of ours, `h` a hushed voice, `q` one far away."""
+    """A detector fed by a picture, a sign a window.
+
+    `#` voice, `.` none, `e` echo of ours, `h` a hushed voice, `q` one far away.
+    """
 
     def __init__(self, settings: TurnSettings, *, assistant_audible: bool = False) -> None:
         self.detector = TurnDetector(settings)

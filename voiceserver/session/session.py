@@ -23,22 +23,12 @@ from voiceserver.errors import ClientError
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
 from voiceserver.session.conversation import Conversation
-from voiceserver.session.ear_events import (
-    EarEvent,
-    InterimText,
-    JudgedUnfinished,
-    ReadInPause,
-    SpeechBegan,
-    SpeechResumed,
-    TurnOver,
-    TurnRead,
-)
 from voiceserver.session.ears import Ears
-from voiceserver.session.hearing import Hearing
-from voiceserver.session.items import Item, spoken_by_user
+from voiceserver.session.items import Item
 from voiceserver.session.settings import ReplyOptions, SessionSettings
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks, to_ms
+from voiceserver.session.turn_taking import TurnTaking
 
 NewId = Callable[[str], str]  # prefix -> an id never given before
 
@@ -54,9 +44,10 @@ class Session:
         self.ears = Ears(session_id, settings.turns, limits, new_id, self._tell)
         self.speaker = Speaker(session_id, self.conversation, new_id, self._put)
         self._answerer = Answerer(settings, self.conversation, self.speaker)
-        self._new_id = new_id
+        self._turns = TurnTaking(
+            self.ears, self.speaker, self._answerer, self.conversation, new_id, self._put
+        )
         self._effects: list[n.Effect] = []
-        self._idle_since_s: float | None = None
 
     def drain(self) -> list[n.Effect]:
         """What is to be done since the last call, in order."""
@@ -86,7 +77,7 @@ class Session:
 
     def commit(self, now_s: float) -> None:
         """The client ends the user's turn."""
-        self._heed(self.ears.commit(), now_s)
+        self._turns.heed(self.ears.commit(), now_s)
 
     def clear(self) -> None:
         """The client throws away the audio not yet committed."""
@@ -107,13 +98,13 @@ class Session:
 
     def clip_read(self, item_id: str, part_index: int, text: str, audio_s: float) -> None:
         """The audio inside an item has been transcribed."""
-        self._write_down(item_id, part_index, text)
+        self._turns.write_down(item_id, part_index, text)
         self._put(n.Transcribed(item_id, part_index, text, audio_s))
         self._answerer.run_waiting()
 
     def clip_failed(self, item_id: str, part_index: int, message: str) -> None:
         """The audio inside an item could not be transcribed."""
-        self._write_down(item_id, part_index, "")
+        self._turns.write_down(item_id, part_index, "")
         self._put(n.TranscriptionFailed(item_id, part_index, message))
         self._answerer.run_waiting()
 
@@ -169,7 +160,7 @@ class Session:
                 code="response_cancel_not_active",
             )
         self.speaker.cancel("client_cancelled", now_s)
-        self._reply_over(now_s)
+        self._turns.reply_over(now_s)
 
     # --- from the engine ---------------------------------------------------------------------
 
@@ -178,19 +169,19 @@ class Session:
         match message:
             case SpeechActivity():
                 audible = self.speaker.playout.audible(now_s)
-                self._heed(self.ears.windows(message, assistant_audible=audible), now_s)
-                self._idle(now_s)
+                self._turns.heed(self.ears.windows(message, assistant_audible=audible), now_s)
+                self._turns.speak_up_if_idle(now_s)
             case Recognised():
-                self._heed(self.ears.recognised(message), now_s)
+                self._turns.heed(self.ears.recognised(message), now_s)
             case TurnEnd():
-                self._heed(self.ears.judged(message), now_s)
+                self._turns.heed(self.ears.judged(message), now_s)
             case TextDelta() | AudioDelta():
                 self.speaker.engine_said(message, now_s)
             case ResponseEnded():
                 was_active = self.speaker.active
                 self.speaker.engine_said(message, now_s)
                 if was_active is not None and self.speaker.active is None:
-                    self._reply_over(now_s)
+                    self._turns.reply_over(now_s)
 
     def engine_lost(self, now_s: float) -> None:
         """The engine died. The conversation is kept; what was under way is not."""
@@ -204,116 +195,11 @@ class Session:
         self.speaker.fail("engine_restarted", "The speech engine stopped.")
         self._answerer.forget()
         for hearing in self.ears.engine_lost():
-            self._write_down(hearing.item_id, 0, "")
+            self._turns.write_down(hearing.item_id, 0, "")
             message = "The speech engine stopped before this could be transcribed."
             self._put(n.TranscriptionFailed(hearing.item_id, 0, message))
-        self._idle_since_s = now_s
+        self._turns.reply_over(now_s)
 
     def engine_back(self) -> None:
         """A new engine has opened this session."""
         self.ears.engine_back()
-
-    # --- turns -------------------------------------------------------------------------------
-
-    def _heed(self, events: list[EarEvent], now_s: float) -> None:
-        for event in events:
-            hearing = event.hearing
-            match event:
-                case SpeechBegan():
-                    self._speech_began(hearing, now_s)
-                case InterimText(text=text):
-                    self._put(n.Interim(hearing.item_id, text))
-                case ReadInPause():
-                    marks = self._marks(hearing, now_s)
-                    marks.recognised_s = now_s
-                    self._answerer.prepare(hearing.text or "", marks)
-                case SpeechResumed() | JudgedUnfinished():
-                    self.speaker.drop_held()
-                case TurnOver(by_voice=by_voice):
-                    self._turn_over(hearing, by_voice, now_s)
-                case TurnRead():
-                    self._turn_read(hearing, now_s)
-
-    def _speech_began(self, hearing: Hearing, now_s: float) -> None:
-        self._idle_since_s = None
-        self._put(n.SpeechStarted(hearing.item_id, to_ms(hearing.start_sample)))
-        turns = self.ears.settings
-        if turns is None or not turns.interrupt_response:
-            return
-        self._answerer.interrupted()
-        stopped = self.speaker.cancel("turn_detected", now_s)
-        onset_s = self.ears.clock.wall_s(hearing.onset_sample)
-        if stopped is not None and onset_s is not None:
-            self._put(
-                n.InterruptionTimed(
-                    response_id=stopped.response_id,
-                    item_id=hearing.item_id,
-                    onset_ms=to_ms(hearing.onset_sample),
-                    stopped_ms=round((now_s - onset_s) * 1000, 1),
-                    heard_ms=int((stopped.heard_s or 0.0) * 1000),
-                )
-            )
-
-    def _marks(self, hearing: Hearing, now_s: float) -> TurnMarks:
-        if hearing.marks is None:
-            spoke_until = hearing.spoke_until_sample
-            wall_s = self.ears.clock.wall_s(spoke_until)
-            hearing.marks = TurnMarks(to_ms(spoke_until), now_s if wall_s is None else wall_s)
-        return hearing.marks
-
-    def _turn_over(self, hearing: Hearing, by_voice: bool, now_s: float) -> None:
-        assert hearing.end_sample is not None, "a turn that is over has an end"
-        self._marks(hearing, now_s).end_of_turn_s = now_s
-        turns = self.ears.settings
-        if by_voice:
-            self._put(n.SpeechStopped(hearing.item_id, to_ms(hearing.end_sample)))
-            if turns is not None and turns.create_response:
-                self._answerer.expect(hearing.item_id)
-        else:
-            self.speaker.drop_held()
-        self._commit_item(spoken_by_user(hearing.item_id, None))
-
-    def _commit_item(self, item: Item) -> None:
-        self._put(n.Committed(item.item_id, self.conversation.last_id))
-        before = self.conversation.add(item)
-        self._put(n.ItemAdded(item, before))
-        self._put(n.ItemDone(item, before))
-
-    def _turn_read(self, hearing: Hearing, now_s: float) -> None:
-        text = "" if hearing.failed else (hearing.text or "")
-        marks = self._marks(hearing, now_s)
-        if marks.recognised_s is None:
-            marks.recognised_s = now_s
-        self._write_down(hearing.item_id, 0, text)
-        if hearing.failed:
-            message = "This audio could not be transcribed."
-            self._put(n.TranscriptionFailed(hearing.item_id, 0, message))
-        else:
-            self._put(n.Transcribed(hearing.item_id, 0, text, hearing.audio_s))
-        self._answerer.turn_read(hearing.item_id, text, marks, now_s)
-
-    def _write_down(self, item_id: str, part_index: int, text: str) -> None:
-        item = self.conversation.get(item_id)
-        if item is not None:
-            self.conversation.replace(item.with_part_text(part_index, text))
-
-    def _reply_over(self, now_s: float) -> None:
-        self._idle_since_s = now_s
-        self._answerer.reply_over(now_s)
-
-    def _idle(self, now_s: float) -> None:
-        """Speak up when the user has been silent for longer than the client asked for."""
-        turns = self.ears.settings
-        if turns is None or turns.idle_timeout_ms is None or self._idle_since_s is None:
-            return
-        silent_since_s = max(self._idle_since_s, self.speaker.playout.ends_s())
-        if now_s - silent_since_s < turns.idle_timeout_ms / 1000 or self.speaker.active is not None:
-            return
-        self._idle_since_s = None
-        end_ms = to_ms(self.ears.clock.received_samples)
-        item = spoken_by_user(self._new_id("item"), "")
-        start_ms = max(0, end_ms - int((now_s - silent_since_s) * 1000))
-        self._put(n.IdleTimeout(item.item_id, start_ms, end_ms))
-        self._commit_item(item)
-        marks = TurnMarks(end_ms, now_s, end_of_turn_s=now_s)
-        self._answerer.begin_now(item.item_id, marks, now_s)

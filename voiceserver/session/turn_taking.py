@@ -1,0 +1,154 @@
+"""What follows from what the ears noticed: interruptions, committed turns, answers, prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voiceserver.session import notices as n
+from voiceserver.session.answerer import Answerer
+from voiceserver.session.conversation import Conversation
+from voiceserver.session.ear_events import (
+    EarEvent,
+    InterimText,
+    JudgedUnfinished,
+    ReadInPause,
+    SpeechBegan,
+    SpeechResumed,
+    TurnOver,
+    TurnRead,
+)
+from voiceserver.session.ears import Ears
+from voiceserver.session.hearing import Hearing
+from voiceserver.session.items import Item, spoken_by_user
+from voiceserver.session.speaker import Speaker
+from voiceserver.session.timing import TurnMarks, to_ms
+
+
+class TurnTaking:
+    """Joins the listening and the speaking half of a session."""
+
+    def __init__(
+        self,
+        ears: Ears,
+        speaker: Speaker,
+        answerer: Answerer,
+        conversation: Conversation,
+        new_id: Callable[[str], str],
+        put: Callable[[n.Effect], None],
+    ) -> None:
+        self._ears = ears
+        self._speaker = speaker
+        self._answerer = answerer
+        self._conversation = conversation
+        self._new_id = new_id
+        self._put = put
+        self._idle_since_s: float | None = None  # None: somebody speaks, or nobody has yet
+
+    def heed(self, events: list[EarEvent], now_s: float) -> None:
+        """Do what follows from what the ears noticed."""
+        for event in events:
+            hearing = event.hearing
+            match event:
+                case SpeechBegan():
+                    self._speech_began(hearing, now_s)
+                case InterimText(text=text):
+                    self._put(n.Interim(hearing.item_id, text))
+                case ReadInPause():
+                    marks = self._marks(hearing, now_s)
+                    marks.recognised_s = now_s
+                    self._answerer.prepare(hearing.text or "", marks)
+                case SpeechResumed() | JudgedUnfinished():
+                    self._speaker.drop_held()
+                case TurnOver(by_voice=by_voice):
+                    self._turn_over(hearing, by_voice, now_s)
+                case TurnRead():
+                    self._turn_read(hearing, now_s)
+
+    def _speech_began(self, hearing: Hearing, now_s: float) -> None:
+        self._idle_since_s = None
+        self._put(n.SpeechStarted(hearing.item_id, to_ms(hearing.start_sample)))
+        turns = self._ears.settings
+        if turns is None or not turns.interrupt_response:
+            return
+        self._answerer.interrupted()
+        stopped = self._speaker.cancel("turn_detected", now_s)
+        onset_s = self._ears.clock.wall_s(hearing.onset_sample)
+        if stopped is not None and onset_s is not None:
+            self._put(
+                n.InterruptionTimed(
+                    response_id=stopped.response_id,
+                    item_id=hearing.item_id,
+                    onset_ms=to_ms(hearing.onset_sample),
+                    stopped_ms=round((now_s - onset_s) * 1000, 1),
+                    heard_ms=int((stopped.heard_s or 0.0) * 1000),
+                )
+            )
+
+    def _marks(self, hearing: Hearing, now_s: float) -> TurnMarks:
+        if hearing.marks is None:
+            spoke_until = hearing.spoke_until_sample
+            wall_s = self._ears.clock.wall_s(spoke_until)
+            hearing.marks = TurnMarks(to_ms(spoke_until), now_s if wall_s is None else wall_s)
+        return hearing.marks
+
+    def _turn_over(self, hearing: Hearing, by_voice: bool, now_s: float) -> None:
+        assert hearing.end_sample is not None, "a turn that is over has an end"
+        self._marks(hearing, now_s).end_of_turn_s = now_s
+        turns = self._ears.settings
+        if by_voice:
+            self._put(n.SpeechStopped(hearing.item_id, to_ms(hearing.end_sample)))
+            if turns is not None and turns.create_response:
+                self._answerer.expect(hearing.item_id)
+        else:
+            self._speaker.drop_held()
+        self._commit_item(spoken_by_user(hearing.item_id, None))
+
+    def _commit_item(self, item: Item) -> None:
+        self._put(n.Committed(item.item_id, self._conversation.last_id))
+        before = self._conversation.add(item)
+        self._put(n.ItemAdded(item, before))
+        self._put(n.ItemDone(item, before))
+
+    def _turn_read(self, hearing: Hearing, now_s: float) -> None:
+        text = "" if hearing.failed else (hearing.text or "")
+        marks = self._marks(hearing, now_s)
+        if marks.recognised_s is None:
+            marks.recognised_s = now_s
+        self.write_down(hearing.item_id, 0, text)
+        if hearing.failed:
+            message = "This audio could not be transcribed."
+            self._put(n.TranscriptionFailed(hearing.item_id, 0, message))
+        else:
+            self._put(n.Transcribed(hearing.item_id, 0, text, hearing.audio_s))
+        self._answerer.turn_read(hearing.item_id, text, marks, now_s)
+
+    def write_down(self, item_id: str, part_index: int, text: str) -> None:
+        """Put the text of a user's audio where it belongs."""
+        item = self._conversation.get(item_id)
+        if item is not None:
+            self._conversation.replace(item.with_part_text(part_index, text))
+
+    def reply_over(self, now_s: float) -> None:
+        """A reply has ended, but not by the user's voice."""
+        self._idle_since_s = now_s
+        self._answerer.reply_over(now_s)
+
+    def speak_up_if_idle(self, now_s: float) -> None:
+        """Speak up when the user has been silent for longer than the client asked for."""
+        turns = self._ears.settings
+        if turns is None or turns.idle_timeout_ms is None or self._idle_since_s is None:
+            return
+        silent_since_s = max(self._idle_since_s, self._speaker.playout.ends_s())
+        if (
+            now_s - silent_since_s < turns.idle_timeout_ms / 1000
+            or self._speaker.active is not None
+        ):
+            return
+        self._idle_since_s = None
+        end_ms = to_ms(self._ears.clock.received_samples)
+        item = spoken_by_user(self._new_id("item"), "")
+        start_ms = max(0, end_ms - int((now_s - silent_since_s) * 1000))
+        self._put(n.IdleTimeout(item.item_id, start_ms, end_ms))
+        self._commit_item(item)
+        marks = TurnMarks(end_ms, now_s, end_of_turn_s=now_s)
+        self._answerer.begin_now(item.item_id, marks, now_s)
