@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +17,20 @@ from voiceserver.bench.report import Goal, Report, quantile
 from voiceserver.bench.voices import VOICES, speak
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver.errors import VoiceserverError
-from voiceserver_client import AudioDelta, Conversation, ResponseCreated, ResponseDone, connect
+from voiceserver_client import (
+    AudioDelta,
+    Conversation,
+    ResponseCreated,
+    ResponseDone,
+    SessionOptions,
+    connect,
+)
 
 GOAL_MS = 250
 LISTEN_S = 2.0  # how long the assistant speaks before something happens
 ECHO_GAIN = 10 ** (-20 / 20)
 ECHO_DELAY_S = 0.06  # loudspeaker, room and microphone
+DISTURBED_TOKENS = 60  # about 15 s of speech
 _TIMEOUT_S = 60.0
 
 
@@ -59,10 +69,11 @@ async def measure(url: str, times: int) -> list[Interruption]:
 
 async def disturb(url: str, kind: str) -> Disturbance:
     """Let a reply be heard with coughs, or with its own echo in the microphone."""
-    async with connect(url) as call, Microphone(call) as microphone:
+    options = SessionOptions(max_output_tokens=DISTURBED_TOKENS)
+    async with connect(url, options=options) as call, Microphone(call) as microphone:
         await call.send_text(LONG_ANSWERS[0])
         heard_until_s, response_id, coughed = 0.0, "", False
-        async with asyncio.timeout(_TIMEOUT_S):
+        async with _patience("the disturbed reply did not end"):
             async for event in call:
                 if isinstance(event, ResponseCreated):
                     response_id = response_id or event.response_id
@@ -94,12 +105,21 @@ def cough() -> NDArray[np.float32]:
     return np.asarray(0.5 * both / np.abs(both).max(), np.float32)
 
 
+@asynccontextmanager
+async def _patience(complaint: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        raise VoiceserverError(f"{complaint} within {_TIMEOUT_S:.0f} s") from error
+
+
 async def _interrupt(
     call: Conversation, microphone: Microphone, words: str, sound: NDArray[np.float32]
 ) -> Interruption:
     began_s = last_audio_s = 0.0
     response_id = ""
-    async with asyncio.timeout(_TIMEOUT_S):
+    async with _patience(f"nothing happened after {words!r}"):
         async for event in call:
             if isinstance(event, AudioDelta):
                 if not response_id:
