@@ -5,12 +5,10 @@ Each test's page is watched: an error on its console, or a request to another ho
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +19,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests have no packages; the helper lies beside us
 
+from browser_kit import ANSWER, PATIENCE_MS, PLAIN_HOST, QUESTION, Watch
 from scripted_server import ScriptedServer
 
 from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUESTION = "What is the capital of France?"
-ANSWER = (
-    "The capital of France is Paris. It stands on the river Seine, "
-    "and it is known for its museums and its bread."
-)
-PLAIN_HOST = "voice.test"  # to the browser another machine, reached over plain http
-PATIENCE_MS = 10_000
 LEAD_S = 0.6  # silence before the microphone speaks
 
 # Everything that would make the browser talk to hosts of its own is switched off.
@@ -60,28 +52,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip("no chromium on this machine (apt: chromium)"))
-
-
-@dataclass
-class Watch:
-    """What the page's browser complained about, and where the page turned to."""
-
-    errors: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
-    expected: list[str] = field(default_factory=list)  # patterns of errors that belong to the test
-
-    def follow(self, page: Page) -> None:
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: self.hosts.add(_origin(request.url)))
-        page.on("websocket", lambda socket: self.hosts.add(_origin(socket.url)))
-
-    def unexpected(self) -> list[str]:
-        return [e for e in self.errors if not any(re.search(p, e) for p in self.expected)]
-
-
-def _origin(url: str) -> str:
-    return re.sub(r"^ws", "http", "/".join(url.split("/", 3)[:3]))
 
 
 @pytest.fixture(scope="session")

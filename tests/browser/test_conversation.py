@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from conftest import ANSWER, QUESTION, Watch
+from browser_kit import ANSWER, QUESTION, Watch
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 from scripted_server import INSTRUCTIONS, ScriptedServer

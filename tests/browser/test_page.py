@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ANSWER, PLAIN_HOST, QUESTION, Watch
+from browser_kit import ANSWER, PLAIN_HOST, QUESTION, Watch
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from scripted_server import ScriptedServer

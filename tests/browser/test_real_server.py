@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import QUESTION, Watch
+from browser_kit import QUESTION, Watch
 from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 
-from voiceserver.bench.server import server_at
+from voiceserver.bench.server import RunningServer
 
 pytestmark = pytest.mark.e2e
 SLOW_MS = 60_000  # a busy machine may take its time; nothing here asserts how long
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with server_at(None, sessions=1) as server:
-        yield server.page.rstrip("/")
+@pytest.fixture
+def url(live_server: RunningServer) -> str:
+    return live_server.page.rstrip("/")
 
 
 @pytest.fixture

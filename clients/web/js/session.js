@@ -79,9 +79,11 @@ export class Session {
     };
   }
 
-  /** An answer is due, being written or being heard. */
+  /** An answer that is wanted is due, being written or being heard. */
   get isAnswering() {
-    return this.turn.awaiting || this.turn.responseId !== null || this.player.isBusy;
+    const { awaiting, responseId, silenced } = this.turn;
+    const wanted = responseId !== null && !silenced.has(responseId);
+    return awaiting || wanted || this.player.isBusy;
   }
 
   get canPlay() {
