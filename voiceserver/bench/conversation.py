@@ -10,9 +10,10 @@ from voiceserver.bench.pcm import from_pcm16, to_pcm16
 from voiceserver.bench.questions import QUESTIONS
 from voiceserver.bench.report import Goal, Report
 from voiceserver.bench.voices import VOICES, UserVoice, speak
-from voiceserver_client import RATE_HZ, Reply, connect
+from voiceserver_client import RATE_HZ, Reply, SessionOptions, connect
 
 GOAL_PERCENT = 10
+REPLY_TOKENS = 50  # some 40 words; longer replies only take longer to listen to
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ async def measure(url: str, questions: int, told: Callable[[str], None]) -> list
     for number, question in enumerate(QUESTIONS[:questions]):
         voice = VOICES[number % len(VOICES)]
         pcm16 = to_pcm16(speak(question, voice))
-        async with connect(url) as call:
+        async with connect(url, options=SessionOptions(max_output_tokens=REPLY_TOKENS)) as call:
             reply = await call.ask(pcm16)
         heard = transcribe(from_pcm16(reply.pcm16), RATE_HZ) if reply.pcm16 else ""
         exchanges.append(Exchange(voice, question, reply, heard))

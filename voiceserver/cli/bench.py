@@ -80,3 +80,18 @@ def cost(
             raise VoiceserverError("the cost is measured on a server of one's own")
         report = asyncio.run(bench.measure(server.url, server.pid, replies))
     report.show(as_json)
+
+
+@app.command()
+def intelligibility(
+    replies: int = typer.Option(50, min=1, help="How many replies to speak."),
+    teacher: bool = typer.Option(False, help="Let the teacher speak them too."),
+    as_json: bool = _JSON,
+) -> None:
+    """How well the voice is understood, without a server."""
+    from voiceserver.engine.process import prepare_threads
+
+    prepare_threads()  # before torch is imported
+    from voiceserver.bench import intelligibility as bench
+
+    bench.report(bench.run(replies, with_teacher=teacher, told=_progress)).show(as_json)

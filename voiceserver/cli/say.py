@@ -8,7 +8,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from voiceserver.assets import load_manifest
 from voiceserver.cli.audio_files import check_writable, write_speech
+from voiceserver.config import models_folder
 from voiceserver.errors import VoiceserverError
 
 
@@ -21,14 +23,16 @@ def say(
     if not text.strip():
         raise VoiceserverError("there is nothing to say: the text is empty")
     check_writable(out)
+    load_manifest(model)  # is there such a model?
     from voiceserver.engine.process import prepare_threads
 
     prepare_threads()  # before torch is imported
-    from voiceserver.bench.speech import load_voice, speak_whole
+    from voiceserver.bench.intelligibility import speak
+    from voiceserver.engine.nano.voice import Voice
 
-    voice = load_voice(model)
+    voice = Voice.load(models_folder() / model, slots=1)
     start_s = time.perf_counter()
-    samples = speak_whole(voice, text)
+    samples = speak(voice, text)
     took_s = time.perf_counter() - start_s
     write_speech(out, samples, voice.sample_rate_hz)
     seconds = len(samples) / voice.sample_rate_hz
