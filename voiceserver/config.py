@@ -6,6 +6,12 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# What an assistant is told when nobody says what it should be.
+DEFAULT_INSTRUCTIONS = (
+    "You are a friendly voice assistant. Answer in one or two short, plain sentences, "
+    "the way people speak. Do not use lists, symbols or emoji."
+)
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

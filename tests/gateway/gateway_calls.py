@@ -14,19 +14,18 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import uvicorn
 from openai.types.realtime import RealtimeServerEvent
 from websockets.asyncio.client import ClientConnection, connect
 
 from voiceserver.config import Limits, ServerConfig
 from voiceserver.gateway.app import create_app
-from voiceserver.gateway.serving import uvicorn_config
+from voiceserver.gateway.serving import DrainingServer, uvicorn_config
 from voiceserver.gateway.state import GatewayState
 
 Event = dict[str, Any]
@@ -142,6 +141,7 @@ class Gateway:
     port: int
     state: GatewayState
     journal_path: Path
+    server: DrainingServer
 
     @property
     def http(self) -> str:
@@ -182,14 +182,19 @@ def running_gateway(
     config = ServerConfig(port=free_port(), api_key=api_key, limits=replace(Limits(), **limits))
     command = [sys.executable, str(ENGINE), f"--journal={journal}", f"--say={say}"]
     app = create_app(config, [*command, f"--slots={slots}", "--socket"])
-    server = uvicorn.Server(uvicorn_config(app, config))
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = DrainingServer(uvicorn_config(app, config), app.state.gateway)
+
+    def run() -> None:
+        with suppress(SystemExit):  # uvicorn's answer to a failed start
+            server.run()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.02)
     try:
-        yield Gateway(config.port, app.state.gateway, journal)
+        yield Gateway(config.port, app.state.gateway, journal, server)
     finally:
         server.should_exit = True
         thread.join(15)

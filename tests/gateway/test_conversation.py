@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import numpy as np
 import pytest
-from gateway_calls import Gateway, tone
+from gateway_calls import Gateway, silence, tone
 
 from voiceserver.engine.messages import Respond
 
@@ -86,6 +87,27 @@ async def test_audio_inside_an_item_is_transcribed_before_it_is_answered(
         assert completed["usage"] == {"type": "duration", "seconds": 1.0}
         await caller.until("response.done")
         assert gateway.told(caller.session_id, Respond)[0].dialogue[-1].text == "listen turn 1"
+
+
+async def test_an_items_sound_can_be_fetched(gateway: Gateway) -> None:
+    async with gateway.call() as caller:
+        await caller.append(np.concatenate([silence(1.0), tone(1.0), silence(0.8)]))
+        user = (await caller.until("input_audio_buffer.committed"))["item_id"]
+        done = (await caller.until("response.done"))["response"]
+        await caller.send("conversation.item.retrieve", item_id=user)
+        item = (await caller.until("conversation.item.retrieved"))["item"]
+        sound = np.frombuffer(base64.b64decode(item["content"][0]["audio"]), "<i2")
+        assert len(sound) / 24000 == pytest.approx(1.8, abs=0.15)  # padding, speech, pause
+        assert np.abs(sound[: 24000 // 5]).max() < 100 < 8000 < np.abs(sound[12000:24000]).max()
+        reply = done["output"][0]["id"]
+        await caller.send("conversation.item.retrieve", item_id=reply)
+        item = (await caller.until("conversation.item.retrieved"))["item"]
+        whole = len(base64.b64decode(item["content"][0]["audio"]))
+        assert whole == caller.audio_bytes(done["id"])
+        await caller.send("conversation.item.truncate", item_id=reply, audio_end_ms=500)
+        await caller.send("conversation.item.retrieve", item_id=reply)
+        item = (await caller.until("conversation.item.retrieved"))["item"]
+        assert len(base64.b64decode(item["content"][0]["audio"])) == 24000
 
 
 async def test_a_reply_outside_the_conversation(gateway: Gateway) -> None:

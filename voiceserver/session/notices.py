@@ -83,6 +83,8 @@ class IdleTimeout:
 class Committed:
     item_id: str
     previous_item_id: str | None
+    start_sample: int  # where its audio lies on the audio clock
+    end_sample: int
 
 
 @dataclass(frozen=True)

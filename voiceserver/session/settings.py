@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.engine.messages import ChatMessage
 
-DEFAULT_INSTRUCTIONS = (
-    "You are a friendly voice assistant. Answer in one or two short, plain sentences, "
-    "the way people speak. Do not use lists, symbols or emoji."
-)
 DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
 MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
 COMPLETE_AT = {"low": 0.7, "medium": 0.5, "auto": 0.5, "high": 0.35}  # probability of a turn's end

@@ -101,10 +101,12 @@ class TurnTaking:
                 self._answerer.expect(hearing.item_id)
         else:
             self._speaker.drop_held()
-        self._commit_item(spoken_by_user(hearing.item_id, None))
+        item = spoken_by_user(hearing.item_id, None)
+        self._commit_item(item, hearing.start_sample, hearing.end_sample)
 
-    def _commit_item(self, item: Item) -> None:
-        self._put(n.Committed(item.item_id, self._conversation.last_id))
+    def _commit_item(self, item: Item, start_sample: int, end_sample: int) -> None:
+        before = self._conversation.last_id
+        self._put(n.Committed(item.item_id, before, start_sample, end_sample))
         before = self._conversation.add(item)
         self._put(n.ItemAdded(item, before))
         self._put(n.ItemDone(item, before))
@@ -145,10 +147,11 @@ class TurnTaking:
         ):
             return
         self._idle_since_s = None
-        end_ms = to_ms(self._ears.clock.received_samples)
+        now_sample = self._ears.clock.received_samples
+        end_ms = to_ms(now_sample)
         item = spoken_by_user(self._new_id("item"), "")
         start_ms = max(0, end_ms - int((now_s - silent_since_s) * 1000))
         self._put(n.IdleTimeout(item.item_id, start_ms, end_ms))
-        self._commit_item(item)
+        self._commit_item(item, now_sample, now_sample)
         marks = TurnMarks(end_ms, now_s, end_of_turn_s=now_s)
         self._answerer.begin_now(item.item_id, marks, now_s)

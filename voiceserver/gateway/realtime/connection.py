@@ -30,6 +30,7 @@ from voiceserver.gateway.realtime.observing import observe
 from voiceserver.gateway.realtime.outbox import Outbox, ReaderTooSlow
 from voiceserver.gateway.realtime.requests import Requests
 from voiceserver.gateway.realtime.settings import RealtimeSettings
+from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.metrics import Metrics
 from voiceserver.session import notices as n
 from voiceserver.session.session import Session
@@ -67,8 +68,9 @@ class Connection:
         settings = RealtimeSettings(model=model, voice=model)
         limits = services.limits
         self._session = Session(self.session_id, settings.for_session(), limits, new_id)
-        self._requests = Requests(self._session, settings, limits, new_id)
-        self._encoder = Encoder(settings, self._session.conversation.conversation_id, 0)
+        shelf = AudioShelf(limits.backlog_s + limits.utterance_s)
+        self._requests = Requests(self._session, settings, limits, new_id, shelf)
+        self._encoder = Encoder(settings, self._session.conversation.conversation_id, shelf)
         query = websocket.query_params
         self._encoder.with_timing = query.get("timing") == "1"
         self._encoder.with_interim = self._session.ears.show_interim = query.get("interim") == "1"

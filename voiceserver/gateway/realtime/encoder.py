@@ -10,6 +10,7 @@ from typing import Any
 from voiceserver.gateway.realtime import server_events as ev
 from voiceserver.gateway.realtime.audio import OutputAudio
 from voiceserver.gateway.realtime.settings import RealtimeSettings
+from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import item_wire
 from voiceserver.session import notices as n
 
@@ -19,14 +20,13 @@ Wire = dict[str, Any]
 class Encoder:
     """Encodes one connection's notices. Holds the resampler of the reply being spoken."""
 
-    def __init__(
-        self, settings: RealtimeSettings, conversation_id: str, voice_rate_hz: int
-    ) -> None:
+    def __init__(self, settings: RealtimeSettings, conversation_id: str, shelf: AudioShelf) -> None:
         self.settings = settings
-        self.voice_rate_hz = voice_rate_hz
+        self.voice_rate_hz = 0  # told by the engine
         self.with_timing = False  # our own opt-in events
         self.with_interim = False
         self._conversation_id = conversation_id
+        self._shelf = shelf
         self._audio: OutputAudio | None = None
 
     def events(self, notice: n.Effect) -> Iterator[Wire]:
@@ -44,8 +44,21 @@ class Encoder:
                     yield {"type": f"voiceserver.{name}.timing", **asdict(notice)}
             case n.Failure(message, code, kind):
                 yield ev.error(message, code=code, kind=kind)
+            case n.ItemRetrieved(item):
+                sound = self._shelf.audio(item.item_id, self.settings.output_format)
+                event = {"type": "conversation.item.retrieved"}
+                yield event | {"item": item_wire(item, audio=sound)}
             case _:
+                self._file_sound(notice)
                 yield from _input_events(notice)
+
+    def _file_sound(self, notice: n.Effect) -> None:
+        """Keep the shelf in step with the conversation."""
+        match notice:
+            case n.Committed(item_id, _, start_sample, end_sample):
+                self._shelf.commit(item_id, start_sample, end_sample)
+            case n.ItemTruncated(item_id, _, audio_end_ms):
+                self._shelf.truncate(item_id, audio_end_ms)
 
     def _transcription_events(
         self, notice: n.Transcribed | n.TranscriptionFailed | n.Interim
@@ -93,6 +106,7 @@ class Encoder:
 
     def _audio_delta(self, reply: n.ReplyInfo, data: bytes) -> Iterator[Wire]:
         if data:
+            self._shelf.speak(reply.item_id, self.settings.output_format, data)
             delta = base64.b64encode(data).decode()
             yield ev.response_event("output_audio.delta", reply, delta=delta)
 
@@ -147,8 +161,6 @@ def _input_events(notice: n.Effect) -> Iterator[Wire]:
             yield ev.item_event("added", item, before, begun_only=False)
         case n.ItemDone(item, before):
             yield ev.item_event("done", item, before, begun_only=False)
-        case n.ItemRetrieved(item):
-            yield {"type": f"{item_name}.retrieved", "item": item_wire(item)}
         case n.ItemDeleted(item_id):
             yield {"type": f"{item_name}.deleted", "item_id": item_id}
         case n.ItemTruncated(item_id, content_index, audio_end_ms):

@@ -11,6 +11,7 @@ from voiceserver.gateway.realtime import client_events as ce
 from voiceserver.gateway.realtime.audio import InputAudio
 from voiceserver.gateway.realtime.patches import ResponsePatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings, modality
+from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
 from voiceserver.session.conversation import chat_messages
 from voiceserver.session.items import Item
@@ -29,11 +30,13 @@ class Requests:
         settings: RealtimeSettings,
         limits: Limits,
         new_id: Callable[[str], str],
+        shelf: AudioShelf,
     ) -> None:
         self.settings = settings
         self.clips: dict[tuple[str, int], bytes] = {}  # (item id, part) -> audio to transcribe
         self._session = session
         self._limits = limits
+        self._shelf = shelf
         self._new_id = new_id
         self._input = InputAudio(settings.input_format)
         self._overflowing = False
@@ -71,7 +74,8 @@ class Requests:
     def _append(self, audio: str, now_s: float) -> None:
         data = decode_base64(audio, "audio")
         try:
-            self._session.audio(self._input.decode(data), now_s)
+            pcm16 = self._input.decode(data)
+            self._session.audio(pcm16, now_s)
         except ClientError as error:
             if error.code != "input_audio_buffer_overflow":
                 raise
@@ -80,6 +84,7 @@ class Requests:
             self._overflowing = True
             raise
         self._overflowing = False
+        self._shelf.hear(pcm16)
 
     def _create_item(self, event: ce.ItemCreate) -> None:
         read = read_item(event.item, self._new_id)
@@ -94,6 +99,7 @@ class Requests:
         for index, clip in read.clips.items():
             decoded = InputAudio(self.settings.input_format).decode_whole(clip)
             self.clips[read.item.item_id, index] = decoded
+            self._shelf.keep(read.item.item_id, decoded)
         try:
             self._session.create_item(read.item, event.previous_item_id)
         except ClientError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.gateway.realtime.audio import AudioFormat
 from voiceserver.gateway.realtime.patches import SessionPatch, TurnDetectionPatch
 from voiceserver.session.settings import (
-    DEFAULT_INSTRUCTIONS,
     DEFAULT_REPLY_TOKENS,
     DEFAULT_TURNS,
     SessionSettings,

@@ -143,13 +143,13 @@ def decode_base64(text: str, param: str) -> bytes:
         ) from None
 
 
-def item_wire(item: Item, *, begun_only: bool = False) -> Wire:
-    """An item as the client sees it; `begun_only` leaves its content out."""
+def item_wire(item: Item, *, begun_only: bool = False, audio: bytes | None = None) -> Wire:
+    """An item as the client sees it; `begun_only` leaves its content out, `audio` is its sound."""
     wire: Wire = {"id": item.item_id, "object": "realtime.item", "type": item.kind}
     wire["status"] = item.status
     if item.kind == "message":
         wire["role"] = item.role
-        wire["content"] = [] if begun_only else [_part_wire(part) for part in item.parts]
+        wire["content"] = [] if begun_only else [_part_wire(part, audio) for part in item.parts]
     elif item.kind == "function_call":
         wire |= {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
     else:
@@ -157,7 +157,8 @@ def item_wire(item: Item, *, begun_only: bool = False) -> Wire:
     return wire
 
 
-def _part_wire(part: Part) -> Wire:
+def _part_wire(part: Part, audio: bytes | None) -> Wire:
     if part.kind in ("input_audio", "output_audio"):
-        return {"type": part.kind, "transcript": part.text}
+        wire: Wire = {"type": part.kind, "transcript": part.text}
+        return wire if audio is None else wire | {"audio": base64.b64encode(audio).decode()}
     return {"type": part.kind, "text": part.text or ""}
