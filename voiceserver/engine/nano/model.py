@@ -44,9 +44,7 @@ class NanoFiles:
 class Nano:
     """Three models and the replies under way."""
 
-    def __init__(
-        self, listener: Listener, thinker: Thinker, voice: Voice, slots: int
-    ) -> None:
+    def __init__(self, listener: Listener, thinker: Thinker, voice: Voice, slots: int) -> None:
         self._listener = listener
         self._thinker = thinker
         self._voice = voice
@@ -130,6 +128,8 @@ class Nano:
 
     def think(self) -> list[Made]:
         made: list[Made] = []
+        if not self._replies and self._thinker.cold:
+            self._thinker.warm()
         wanting = [(slot, reply) for slot, reply in self._replies.items() if reply.wants_text]
         for slot, reply in wanting:
             if reply.is_verbatim:
@@ -155,7 +155,8 @@ class Nano:
     def work(self) -> Work:
         return Work(
             listening=self._listener.pending(),
-            thinking=any(reply.wants_text for reply in self._replies.values()),
+            thinking=any(reply.wants_text for reply in self._replies.values())
+            or (not self._replies and self._thinker.cold),
             talking=[
                 slot
                 for slot, reply in self._replies.items()
@@ -182,4 +183,3 @@ class Nano:
         if ended is not None:
             made.append(ended)
             self.stop(slot)
-

@@ -6,11 +6,26 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
+from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.engine.messages import ChatMessage
 
-PERSONA = (
-    "You are a friendly voice assistant. "
-    "Answer in one or two short spoken sentences, without lists or markup."
+# How the default assistant talks. So small a model takes its manner from examples far more than
+# from instructions: with them its replies are half as long and without lists. They are read once,
+# just after the engine has started, so they cost a reply nothing.
+EXAMPLES = (
+    ("Hi there.", "Hello! How can I help you today?"),
+    ("What is the capital of Italy?", "The capital of Italy is Rome."),
+    (
+        "Why do leaves fall in autumn?",
+        "Trees drop their leaves to save water and energy for the winter.",
+    ),
+    (
+        "How do I make tea?",
+        "Boil some water, pour it over a tea bag, and wait three minutes. "
+        "Then take the bag out and enjoy.",
+    ),
+    ("I am tired.", "Oh, I am sorry to hear that. Maybe a short walk or a nap would help."),
+    ("Thanks.", "You are welcome! Just ask if you need anything else."),
 )
 BEGIN, END = "<|im_start|>", "<|im_end|>"
 
@@ -23,7 +38,7 @@ class PromptWriter:
         self.begin, self.end = (_control(tokenizer, name) for name in (BEGIN, END))
 
     def tokens(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
-        """At most `budget` tokens: system message, newest messages, and the reply's opening."""
+        """At most `budget` tokens: the head, the newest messages, and the reply's opening."""
         head = self.head(dialogue, budget)
         tail = [self.begin, *self._plain("assistant\n")]
         room = budget - len(head) - len(tail)
@@ -37,9 +52,15 @@ class PromptWriter:
         return head + [token for turn in turns for token in turn] + tail
 
     def head(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
-        """The system message: the dialogue's first, or a voice assistant's persona."""
-        text = next((m.text for m in dialogue if m.role == "system" and m.text), PERSONA)
-        return self._message("system", text, budget // 2)
+        """The system message; the default one is followed by examples of how it is meant."""
+        given = (m.text for m in dialogue if m.role == "system" and m.text)
+        text = next(given, DEFAULT_INSTRUCTIONS)
+        head = self._message("system", text, budget // 2)
+        if text == DEFAULT_INSTRUCTIONS:
+            for question, answer in EXAMPLES:
+                head += self._message("user", question, budget)
+                head += self._message("assistant", answer, budget)
+        return head
 
     def _message(self, role: str, text: str, most: int) -> list[int]:
         """One message; of a very long one the end is kept, where the question usually stands."""

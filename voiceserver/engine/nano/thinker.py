@@ -56,9 +56,12 @@ class Thinker:
         self._llama = llama
         self._tokenizer = tokenizer
         self._prompts = PromptWriter(tokenizer)
-        self._cache = KvCache(llama.config, slots, CONTEXT_TOKENS)
-        self._cached: list[list[int]] = [[] for _ in range(slots)]  # tokens behind each cache
-        self._heads = [0] * slots  # how many of them are the system message
+        # One row more than there are slots: it holds the usual system message, to be copied.
+        rows, self._model_row = slots + 1, slots
+        self._cache = KvCache(llama.config, rows, CONTEXT_TOKENS)
+        self._cached: list[list[int]] = [[] for _ in range(rows)]  # tokens behind each cache
+        self._heads = [0] * rows  # how many of them come before the dialogue
+        self._heads[self._model_row] = len(self._prompts.head((), CONTEXT_TOKENS))
         self._thoughts: dict[int, Thought] = {}
         self._stops = (self._prompts.end, tokenizer.token_to_id("<|endoftext|>"))
 
@@ -69,18 +72,21 @@ class Thinker:
 
         config, weights, tokenizer = llama_weights.load(gguf_file, cache)
         llama = Llama(config, weights, CONTEXT_TOKENS)
-        thinker = cls(llama, Tokenizer.from_file(str(tokenizer)), slots)
-        thinker.warm()
-        return thinker
+        return cls(llama, Tokenizer.from_file(str(tokenizer)), slots)
+
+    @property
+    def cold(self) -> bool:
+        """Whether `warm` has more to read."""
+        return len(self._cached[self._model_row]) < self._heads[self._model_row]
 
     def warm(self) -> None:
-        """Read the usual system message, which every session's first reply then need not."""
+        """Read a piece of the usual system message, which every session's first reply can copy."""
+        row = self._model_row
         head = self._prompts.head((), CONTEXT_TOKENS)
-        self._heads[0] = len(head)
-        while unread := head[len(self._cached[0]) :]:
-            piece = unread[:PROMPT_TOKENS_PER_STEP]
-            self._llama.extend(self._cache, [Segment(0, piece)])
-            self._cached[0] += piece
+        begin = len(self._cached[row])
+        piece = head[begin : begin + PROMPT_TOKENS_PER_STEP]
+        self._llama.extend(self._cache, [Segment(row, piece)])
+        self._cached[row] += piece
 
     def forget(self, slot: int) -> None:
         """Drop a session's dialogue; its system message stays, as the next may have the same."""
