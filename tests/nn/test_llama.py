@@ -138,7 +138,9 @@ def test_a_copied_beginning_serves_another_slot() -> None:
 
 
 def test_what_nobody_wrote_is_never_read() -> None:
-    llama, cache = build(), KvCache(CONFIG, 2, POSITIONS)  # unwritten positions are NaN
+    llama, cache = build(), KvCache(CONFIG, 2, POSITIONS)
+    cache.keys.fill_(torch.nan)
+    cache.values.fill_(torch.nan)
     assert torch.isfinite(llama.extend(cache, [Segment(1, TEXT)])).all()
     assert torch.isnan(cache.keys[:, 0]).all()
 

