@@ -62,9 +62,9 @@ def test_a_turn_begins_pauses_and_ends() -> None:
     assert began.start_sample == began.onset_sample - 4800  # 300 ms
     assert isinstance(paused, Paused)
     assert isinstance(ended, Ended)
-    assert paused.spoke_until_sample == ended.spoke_until_sample == 40 * VAD_WINDOW_SAMPLES
-    assert paused.end_sample == 43 * VAD_WINDOW_SAMPLES  # 96 ms
-    assert ended.end_sample == 56 * VAD_WINDOW_SAMPLES  # the first window past 500 ms
+    assert paused.spoke_until_sample == ended.spoke_until_sample == 39 * VAD_WINDOW_SAMPLES
+    assert paused.end_sample == 41 * VAD_WINDOW_SAMPLES  # 64 ms
+    assert ended.end_sample == 55 * VAD_WINDOW_SAMPLES  # the first window past 500 ms
 
 
 def test_the_silence_asked_for_is_waited_for() -> None:
@@ -77,7 +77,7 @@ def test_the_silence_asked_for_is_waited_for() -> None:
 
 def test_a_pause_is_not_an_end_and_a_click_is_not_speech() -> None:
     listening = Listening(SERVER)
-    assert kinds(listening.hear("##########....##.")) == [Began, Paused, Resumed]
+    assert kinds(listening.hear("##########....##")) == [Began, Paused, Resumed]
     assert kinds(listening.hear("." * 5 + "#" + "." * 20)) == [Paused, Ended]
 
 

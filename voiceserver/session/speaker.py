@@ -171,7 +171,8 @@ class Speaker:
                 late = reply.sent_s > duration_s and self.playout.unheard_s(now_s) == 0.0
                 self._put(ReplyAudio(reply.info("in_progress"), pcm16, late))
                 self.playout.sent(reply.item_id, duration_s, now_s)
-                self._report_timing(reply, now_s)
+                if pcm16:
+                    self._report_timing(reply, now_s)
             case ResponseEnded():
                 self._engine_ended(reply, message)
 

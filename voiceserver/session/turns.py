@@ -16,7 +16,8 @@ ONSET_WINDOWS = 3  # 96 ms of voice begin a turn when nobody else speaks
 BARGE_IN_WINDOWS = 5  # 160 ms of voice interrupt the assistant; a cough is shorter
 RESUME_WINDOWS = 2  # fewer voiced windows inside a pause are a click, not speech
 HYSTERESIS = 0.15  # speech under way counts as speech down to this much under the threshold
-LIKELY_END_SAMPLES = to_samples(96)  # a pause worth starting an answer for
+HANGOVER_SAMPLES = VAD_WINDOW_SAMPLES  # the voice is over a window before its probability falls
+LIKELY_END_SAMPLES = to_samples(64)  # a pause worth reading what was said so far
 ASK_SAMPLES = to_samples(192)  # what smart-turn was trained to see after the last word
 ASK_AGAIN_SAMPLES = to_samples(320)
 ECHO_LIKENESS = 0.5  # above: the window is our own voice coming back
@@ -113,7 +114,7 @@ class TurnDetector:
         if self._evidence < (BARGE_IN_WINDOWS if assistant_audible else ONSET_WINDOWS):
             return []
         self._speaking, self._in_silence = True, not assistant_audible
-        self._spoke_until = window.end_sample
+        self._spoke_until = window.end_sample - HANGOVER_SAMPLES
         padded = self._onset_sample - to_samples(self.settings.prefix_padding_ms)
         self._start_sample = max(padded, self._free_from, 0)
         return [Began(max(self._onset_sample, 0), self._start_sample)]
@@ -133,14 +134,14 @@ class TurnDetector:
 
     def _voiced(self, end_sample: int) -> list[TurnEvent]:
         if not self._paused:
-            self._spoke_until = end_sample
+            self._spoke_until = end_sample - HANGOVER_SAMPLES
             return []
         self._voiced_in_pause += 1
         if self._voiced_in_pause < RESUME_WINDOWS:
             return self._maybe_over(end_sample)
         self._paused, self._voiced_in_pause = False, 0
         self._asked_at, self._answer_due = None, False
-        self._spoke_until = end_sample
+        self._spoke_until = end_sample - HANGOVER_SAMPLES
         return [Resumed()]
 
     def _unvoiced(self, end_sample: int) -> list[TurnEvent]:
