@@ -98,6 +98,12 @@ class Ended:
 Made = Written | Spoken | Ended
 
 
+def failed(slot: int, error: Exception) -> Ended:
+    """The end of a reply that an exception has cost."""
+    message = f"the model failed: {type(error).__name__}: {error}"
+    return Ended(slot, EndReason.FAILED, message=message)
+
+
 @dataclass(frozen=True)
 class Shape:
     """Sizes and rates the loop and the gateway need to know."""

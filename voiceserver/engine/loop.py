@@ -27,12 +27,12 @@ from voiceserver.engine.family import (
     TurnScore,
     Window,
     Written,
+    failed,
 )
 from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
     CloseSession,
-    EndReason,
     EngineReady,
     FromEngine,
     OpenSession,
@@ -252,8 +252,7 @@ class Loop:
         for slot in slots:
             self._family.stop(slot)
             if slot in self._replies:
-                message = f"the model failed: {type(error).__name__}: {error}"
-                self._deliver([Ended(slot, EndReason.FAILED, message=message)])
+                self._deliver([failed(slot, error)])
 
 
 def pcm16(samples: np.ndarray) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from voiceserver.engine.family import (
     Task,
     Work,
     Written,
+    failed,
 )
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.reply import Reply
@@ -27,6 +29,9 @@ from voiceserver.engine.sampling import Sampling
 if TYPE_CHECKING:  # both import torch, which load() does beside the listener's loading
     from voiceserver.engine.nano.thinker import Thinker
     from voiceserver.engine.nano.voice import Voice
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -172,10 +177,16 @@ class Nano:
         if text:
             reply.text += text
             made.append(Written(slot, text))
-            if reply.task.speak:
+        try:
+            if text and reply.task.speak:
                 self._voice.write(slot, text)
-        if reply.text_ended is not None and reply.speaks:
-            self._voice.finish(slot)
+            if reply.text_ended is not None and reply.speaks:
+                self._voice.finish(slot)
+        except Exception as error:  # words the voice cannot take cost this reply and no other
+            log.exception("the voice refused a text")
+            made.append(failed(slot, error))
+            self.stop(slot)
+            return
         self._end_if_complete(slot, reply, made)
 
     def _end_if_complete(self, slot: int, reply: Reply, made: list[Made]) -> None:

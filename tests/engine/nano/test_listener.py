@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+from voiceserver.assets import resolve
+from voiceserver.bench.voices import RATE_HZ, speak
+from voiceserver.engine.family import Heard, Samples, Transcript, TurnScore, Window
+from voiceserver.engine.nano.listener import BACKLOG_SAMPLES, WINDOWS_PER_CALL, Listener
+
+SECOND = 16_000
+
+
+@pytest.fixture(scope="module")
+def listener_and_bell() -> Iterator[tuple[Listener, threading.Semaphore]]:
+    files, bell = resolve("nano", quiet=True), threading.Semaphore(0)
+    made = Listener(files["vad"], files["turn_end"], files["listener"], 3, bell.release)
+    yield made, bell
+    made.end()
+
+
+@pytest.fixture
+def listener(listener_and_bell: tuple[Listener, threading.Semaphore]) -> Iterator[Listener]:
+    listener = listener_and_bell[0]
+    for slot in range(3):
+        listener.open(slot)
+    yield listener
+    for slot in range(3):
+        listener.close(slot)
+
+
+@pytest.fixture(scope="module")
+def question() -> bytes:
+    speech = soxr.resample(speak("What is the capital of France?"), RATE_HZ, SECOND)
+    samples: NDArray[np.int16] = (np.pad(speech, (8000, 8000)) * 32767).astype("<i2")
+    return samples.tobytes()
+
+
+def no_echo(_slot: int, _end_sample: int, _window: Samples) -> float:
+    return 0.25
+
+
+def listen_through(listener: Listener) -> list[Heard]:
+    heard = listener.listen(no_echo)
+    while listener.pending():
+        heard += listener.listen(no_echo)
+    return heard
+
+
+def windows(heard: list[Heard], slot: int) -> list[Window]:
+    return [h for h in heard if isinstance(h, Window) and h.slot == slot]
+
+
+@pytest.mark.parametrize("chunk_bytes", [2, 320, 1026, 7000])
+def test_how_audio_is_cut_changes_nothing(
+    listener: Listener, question: bytes, chunk_bytes: int
+) -> None:
+    listener.hear(0, question)
+    whole = windows(listen_through(listener), 0)
+    heard: list[Heard] = []
+    for begin in range(0, len(question), chunk_bytes):
+        listener.hear(1, question[begin : begin + chunk_bytes])
+        if begin % (64 * chunk_bytes) == 0:
+            heard += listener.listen(no_echo)
+    pieces = windows(heard + listen_through(listener), 1)
+    assert [w.end_sample for w in pieces] == [w.end_sample for w in whole]
+    assert [w.end_sample for w in whole] == list(range(512, len(question) // 2 + 1, 512))
+    np.testing.assert_allclose(
+        [w.probability for w in pieces], [w.probability for w in whole], atol=1e-4
+    )
+    assert whole[0].echo_likeness == 0.25
+
+
+def test_a_flood_keeps_nobody_waiting_and_loses_its_oldest(
+    listener: Listener, question: bytes
+) -> None:
+    flood = np.zeros(BACKLOG_SAMPLES + 10 * SECOND, "<i2").tobytes()
+    listener.hear(0, flood)
+    listener.hear(1, question[: WINDOWS_PER_CALL * 1024])
+    heard = listener.listen(no_echo)
+    assert len(windows(heard, 0)) == WINDOWS_PER_CALL  # bounded, and no more than the other
+    assert len(windows(heard, 1)) == WINDOWS_PER_CALL
+    assert windows(heard, 0)[0].end_sample == 10 * SECOND + 512
+
+
+def test_words_and_end_of_turn_come_back_through_listen(
+    listener_and_bell: tuple[Listener, threading.Semaphore], listener: Listener, question: bytes
+) -> None:
+    bell = listener_and_bell[1]
+    listener.hear(2, question)
+    listener.recognise(2, 5, 0, len(question) // 2, final=True)
+    listener.predict_turn_end(2, 6, 0, len(question) // 2)
+    heard: list[Heard] = []
+    while len(heard) < 2:
+        assert bell.acquire(timeout=60)
+        heard += [h for h in listen_through(listener) if not isinstance(h, Window)]
+    transcript = next(h for h in heard if isinstance(h, Transcript))
+    score = next(h for h in heard if isinstance(h, TurnScore))
+    assert (transcript.slot, transcript.request_id) == (2, 5)
+    assert "capital of france" in transcript.text.lower()
+    assert (score.slot, score.request_id) == (2, 6)
+    assert score.probability > 0.5
+
+
+def test_a_reopened_slot_begins_at_sample_zero(listener: Listener, question: bytes) -> None:
+    listener.hear(0, question)
+    first = windows(listen_through(listener), 0)
+    listener.close(0)
+    listener.open(0)
+    listener.hear(0, question)
+    assert windows(listen_through(listener), 0) == first
