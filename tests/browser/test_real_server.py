@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 from voiceserver.bench.server import RunningServer
 
 pytestmark = pytest.mark.e2e
+STORY = "Tell me a long story about a dog, a cat and the sea."
 SLOW_MS = 60_000  # a busy machine may take its time; nothing here asserts how long
 
 
@@ -49,22 +50,31 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"[a-z]+", text.lower()))
 
 
-def test_a_question_spoken_into_the_microphone_is_answered_aloud(page: Page) -> None:
-    page.get_by_role("button", name="Start talking").click()
-    answer = page.locator(".message.assistant").first
+def test_speaking_over_an_answer_stops_it_and_is_answered_aloud(
+    page: Page, told: list[dict[str, Any]]
+) -> None:
+    page.get_by_label("Write a message").fill(STORY)
+    page.keyboard.press("Enter")
+    answers, questions = page.locator(".message.assistant"), page.locator(".message.user .text")
+    story, answer = answers.first, answers.nth(1)
+    expect(story.locator(".heard")).to_have_text(re.compile(r"\w+ \w+"), timeout=SLOW_MS)
+    page.get_by_role("button", name="Start talking").click()  # the microphone asks its question
+    expect(story).to_have_attribute("data-state", "interrupted", timeout=SLOW_MS)
     expect(answer).to_have_attribute("data-state", "done", timeout=SLOW_MS)  # heard to its end
-    question = page.locator(".message.user .text").first.inner_text()
-    assert len(_words(question) & _words(QUESTION)) >= len(_words(QUESTION)) - 1, question
+    asked = questions.nth(1).inner_text()
+    assert len(_words(asked) & _words(QUESTION)) >= len(_words(QUESTION)) - 1, asked
     assert len(_words(answer.locator(".heard").inner_text())) > 1
     assert answer.locator(".ahead").inner_text() == ""
-    expect(answer.locator("figure li").last).to_have_text(re.compile(r"heard \d+"))
     expect(answer.locator("figure li")).to_have_count(5)
+    expect(answer.locator("figure li").last).to_have_text(re.compile(r"heard \d+"))
+    cut = next(event for event in told if event["type"] == "conversation.item.truncated")
+    assert cut["item_id"] == story.get_attribute("data-item")
 
 
 def test_an_answer_that_is_skipped_is_cut_at_the_server_too(
     page: Page, told: list[dict[str, Any]]
 ) -> None:
-    page.get_by_label("Write a message").fill("Tell me a long story about the sea.")
+    page.get_by_label("Write a message").fill(STORY)
     page.keyboard.press("Enter")
     answer = page.locator(".message.assistant").first
     expect(answer.locator(".heard")).to_have_text(re.compile(r"\w+ \w+"), timeout=SLOW_MS)

@@ -17,6 +17,8 @@
  * @property {number | null} first_audio_ms
  */
 
+const REPLAYED = 64; // messages; a server remembers no more of a conversation either
+
 export class Message {
   /**
    * @param {string} id
@@ -144,6 +146,7 @@ export class Conversation {
   replay() {
     return [...this.messages.values()]
       .map(({ id, role, heardText }) => ({ id, role, text: heardText.trim() }))
-      .filter(({ text }) => text !== "");
+      .filter(({ text }) => text !== "")
+      .slice(-REPLAYED);
   }
 }
