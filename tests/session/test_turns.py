@@ -21,7 +21,7 @@ from voiceserver.session.turns import (
 class Listening:
     """A detector fed by a picture, a sign a window.
 
-    `#` voice, `.` none, `e` echo of ours, `h` a hushed voice, `q` one far away.
+    `#` voice, `w` a weak one, `.` none, `e` echo of ours, `h` a hushed voice, `q` one far away.
     """
 
     def __init__(self, settings: TurnSettings, *, assistant_audible: bool = False) -> None:
@@ -36,8 +36,8 @@ class Listening:
             window = SpeechActivity(
                 session_id="s",
                 end_sample=self.windows * VAD_WINDOW_SAMPLES,
-                probability=0.01 if sign == "." else 0.9,
-                level_dbfs={"#": -25.0, "e": -25.0, "h": -40.0}.get(sign, -60.0),
+                probability={".": 0.01, "w": 0.6}.get(sign, 0.95),
+                level_dbfs={"#": -25.0, "w": -25.0, "e": -25.0, "h": -40.0}.get(sign, -60.0),
                 echo_likeness=0.9 if sign == "e" else 0.0,
             )
             events += self.detector.hear(window, assistant_audible=self.audible)
@@ -97,9 +97,11 @@ def test_padding_never_reaches_into_the_turn_before() -> None:
 @pytest.mark.parametrize(
     ("picture", "interrupts"),
     [
-        ("#####", True),  # 160 ms of voice
-        ("####......", False),  # a cough is shorter
-        ("####.##", True),  # a gap between syllables is forgiven
+        ("####", True),  # 128 ms of a clear voice
+        ("wwww", False),
+        ("wwwww", True),  # 160 ms of a doubtful one
+        ("###......", False),  # a cough is shorter
+        ("###.##", True),  # a gap between syllables is forgiven
         ("e" * 40, False),  # our own voice in the microphone
         ("q" * 40, False),  # somebody in another room
     ],

@@ -14,6 +14,7 @@ from voiceserver.session.timing import to_samples
 
 ONSET_WINDOWS = 3  # 96 ms of voice begin a turn when nobody else speaks
 BARGE_IN_WINDOWS = 5  # 160 ms of voice interrupt the assistant; a cough is shorter
+CLEAR_VOICE, CLEAR_DB, CLEAR_WEIGHT = 0.9, 6.0, 1.25  # of a clear and loud voice 128 ms do
 RESUME_WINDOWS = 2  # fewer voiced windows inside a pause are a click, not speech
 HYSTERESIS = 0.15  # speech under way counts as speech down to this much under the threshold
 HANGOVER_SAMPLES = VAD_WINDOW_SAMPLES  # the voice is over a window before its probability falls
@@ -78,7 +79,7 @@ class TurnDetector:
         self._free_from = from_sample
         self._speaking = False
         self._in_silence = False  # the turn under way began while the assistant was silent
-        self._evidence = 0  # voiced windows, less unvoiced ones
+        self._evidence = 0.0  # voiced windows, less unvoiced ones
         self._onset_sample = 0
         self._start_sample = 0
         self._spoke_until = 0
@@ -102,15 +103,15 @@ class TurnDetector:
         return self._hear_silence(window, assistant_audible)
 
     def _hear_silence(self, window: SpeechActivity, assistant_audible: bool) -> list[TurnEvent]:
-        voiced = window.probability >= self.settings.threshold
+        weight = 1.0 if window.probability >= self.settings.threshold else 0.0
         if assistant_audible:
-            voiced = voiced and self._may_interrupt(window)
-        if not voiced:
-            self._evidence = max(0, self._evidence - 1)
+            weight *= self._interrupting_weight(window)
+        if weight == 0.0:
+            self._evidence = max(0.0, self._evidence - 1.0)
             return []
-        if self._evidence == 0:
+        if self._evidence == 0.0:
             self._onset_sample = window.end_sample - VAD_WINDOW_SAMPLES
-        self._evidence += 1
+        self._evidence += weight
         if self._evidence < (BARGE_IN_WINDOWS if assistant_audible else ONSET_WINDOWS):
             return []
         self._speaking, self._in_silence = True, not assistant_audible
@@ -191,12 +192,15 @@ class TurnDetector:
         usual = self._usual_dbfs if self._usual_dbfs is not None else window.level_dbfs
         self._usual_dbfs = usual + LEVEL_MEMORY * (window.level_dbfs - usual)
 
-    def _may_interrupt(self, window: SpeechActivity) -> bool:
-        """Whether this window may be the user's own voice while the assistant's is in the room."""
+    def _interrupting_weight(self, window: SpeechActivity) -> float:
+        """How much this window may be the user's own voice while the assistant's is in the room."""
         least_dbfs = FIRST_INTERRUPTION_DBFS
         if self._usual_dbfs is not None:
             wanted_dbfs = self._usual_dbfs - UNDER_USUAL_DB
             least_dbfs = max(
                 FAINTEST_INTERRUPTION_DBFS, min(wanted_dbfs, LOUDEST_INTERRUPTION_DBFS)
             )
-        return window.echo_likeness < ECHO_LIKENESS and window.level_dbfs >= least_dbfs
+        if window.echo_likeness >= ECHO_LIKENESS or window.level_dbfs < least_dbfs:
+            return 0.0
+        clear = window.probability >= CLEAR_VOICE and window.level_dbfs >= least_dbfs + CLEAR_DB
+        return CLEAR_WEIGHT if clear else 1.0

@@ -1,4 +1,10 @@
-"""`/v1/realtime`: who is let in, and the answer to who is not, given before the WebSocket opens."""
+"""`/v1/realtime`: who is let in, and the answer to who is not, given before the WebSocket opens.
+
+Two extensions, off unless asked for in the query: `timing=1` sends `voiceserver.turn.timing` (ms
+after the user's last word when a turn was decided, read, first written and first heard) and
+`voiceserver.interruption.timing`; `interim=1` reads turns while they are being spoken and sends
+`voiceserver.input_transcript.interim`.
+"""
 
 from __future__ import annotations
 
