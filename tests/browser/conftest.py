@@ -24,7 +24,8 @@ from scripted_server import ScriptedServer
 
 from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((found for name in _NAMES if (found := shutil.which(name))), None)
 LEAD_S = 0.6  # silence before the microphone speaks
 
 # Everything that would make the browser talk to hosts of its own is switched off.
