@@ -30,7 +30,7 @@ class ReadInPause(EarEvent):
 
 
 class JudgedUnfinished(EarEvent):
-    """The user pauses, but does not sound as if they were done."""
+    """The user pauses for long, but does not sound as if they were done."""
 
 
 class SpeechResumed(EarEvent):

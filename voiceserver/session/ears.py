@@ -39,6 +39,7 @@ SMALLEST_COMMIT_MS = 100
 _SAMPLE_BYTES = 2
 _FAINT_VOICE = 0.3  # VAD probability below which nobody spoke at all
 _PADDING_SAMPLES = to_samples(300)
+_WORTH_HOLDING_SAMPLES = to_samples(1200)  # of a pause; then a prepared answer costs too much
 _JUDGED_SAMPLES = to_samples(8000)  # what smart-turn looks at
 
 
@@ -184,8 +185,11 @@ class Ears:
         events: list[EarEvent] = []
         for event in self._detector.judged(asked_end, answer.probability, self._listened_to):
             events += self._turn_event(event)
-        if not events and self._current is not None:
-            events.append(JudgedUnfinished(self._current))
+        hearing = self._current
+        if not events and hearing is not None:
+            pause_samples = self._listened_to - hearing.spoke_until_sample
+            if pause_samples >= _WORTH_HOLDING_SAMPLES:
+                events.append(JudgedUnfinished(hearing))
         return events
 
     def engine_lost(self) -> list[Hearing]:
