@@ -27,6 +27,17 @@ app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 
 
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def train(context: typer.Context) -> None:
+    """Make the voice again: codec, talker."""
+    from voiceserver.cli import train as commands  # torch and all: only this command needs it
+
+    commands.app(context.args, prog_name="voiceserver train")
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"voiceserver {installed_version('voiceserver')}")
@@ -44,10 +55,6 @@ def options(
 
 def main() -> None:
     """Run the command line; errors raised on purpose become one red line on stderr."""
-    if "train" in sys.argv[1:2] or "--help" in sys.argv[1:2]:
-        from voiceserver.cli import train  # its imports are heavy and only it needs them
-
-        app.add_typer(train.app, name="train")
     try:
         app()
     except (VoiceserverError, RealtimeError) as error:
