@@ -15,7 +15,6 @@ from voiceserver.nn.llama import (
     LlamaLayer,
     LlamaWeights,
     Segment,
-    rotary_tables,
 )
 
 CONFIG = LlamaConfig(
@@ -73,12 +72,14 @@ def naive_logits(tokens: list[int]) -> Tensor:
     """The same network written out plainly, without a cache: logits after every token [n, V]."""
     raw, config = random_weights(), CONFIG
     norm = lambda x, w: x / (x.pow(2).mean(-1, keepdim=True) + config.norm_epsilon).sqrt() * w  # noqa: E731
-    cos, sin = rotary_tables(config.head_dim, len(tokens), config.rope_base)
+    even = torch.arange(0, config.head_dim, 2)
+    angle = torch.arange(len(tokens))[:, None] * config.rope_base ** (-even / config.head_dim)
 
     def rotate(x: Tensor) -> Tensor:  # [heads, n, d]
-        half = config.head_dim // 2
-        turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-        return x * cos + turned * sin
+        first, second = x[..., 0::2], x[..., 1::2]
+        turned_first = first * angle.cos() - second * angle.sin()
+        turned_second = first * angle.sin() + second * angle.cos()
+        return torch.stack([turned_first, turned_second], dim=-1).flatten(-2)
 
     x = raw["embedding"][tokens]
     for i in range(config.layers):
@@ -87,7 +88,7 @@ def naive_logits(tokens: list[int]) -> Tensor:
         q, k, v = (t.view(len(tokens), -1, config.head_dim).transpose(0, 1) for t in (q, k, v))
         groups = config.heads // config.kv_heads
         k, v = (t.repeat_interleave(groups, dim=0) for t in (rotate(k), v))
-        mixed = F.scaled_dot_product_attention(rotate(q), k, v, is_causal=True)
+        mixed = F.scaled_dot_product_attention(rotate(q), k, v, is_causal=True, scale=1.0)
         x = x + mixed.transpose(0, 1).reshape(len(tokens), -1) @ raw[f"{i}.output"].T
         gate, up = (norm(x, raw[f"{i}.mlp_norm"]) @ raw[f"{i}.gate_up"].T).chunk(2, dim=-1)
         x = x + (F.silu(gate) * up) @ raw[f"{i}.down"].T
@@ -122,7 +123,7 @@ def test_a_slot_computes_the_same_alone_and_among_others(int8: bool) -> None:
 
 def test_rolling_back_forgets_exactly_what_came_after() -> None:
     llama, cache = build(), KvCache(CONFIG, 1, POSITIONS)
-    llama.extend(cache, [Segment(0, TEXT[:4] + [40, 41, 42])])
+    llama.extend(cache, [Segment(0, [*TEXT[:4], 40, 41, 42])])
     cache.rollback(0, 4)
     logits = llama.extend(cache, [Segment(0, TEXT[4:])])
     torch.testing.assert_close(logits[0], naive_logits(TEXT)[-1], rtol=1e-4, atol=1e-4)
@@ -130,7 +131,7 @@ def test_rolling_back_forgets_exactly_what_came_after() -> None:
 
 def test_a_copied_beginning_serves_another_slot() -> None:
     llama, cache = build(), KvCache(CONFIG, 2, POSITIONS)
-    llama.extend(cache, [Segment(0, TEXT[:6] + [40])])
+    llama.extend(cache, [Segment(0, [*TEXT[:6], 40])])
     cache.copy(0, 1, 6)
     logits = llama.extend(cache, [Segment(1, TEXT[6:])])
     torch.testing.assert_close(logits[0], naive_logits(TEXT)[-1], rtol=1e-4, atol=1e-4)

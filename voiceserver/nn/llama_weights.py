@@ -24,7 +24,7 @@ from voiceserver.errors import AssetError
 from voiceserver.nn.linear import FloatLinear, Int8Linear, Linear, quantise
 from voiceserver.nn.llama import LlamaConfig, LlamaLayer, LlamaWeights
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 PROJECTIONS = ("qkv", "output", "gate_up", "down")
 
 
@@ -136,9 +136,9 @@ def _fused(config: LlamaConfig, raw: dict[str, Tensor]) -> dict[str, Tensor]:
     }
     for index in range(config.layers):
         block, layer = f"blk.{index}", f"layers.{index}"
-        query = _rotary_halves(raw[f"{block}.attn_q.weight"], config.heads)
-        key = _rotary_halves(raw[f"{block}.attn_k.weight"], config.kv_heads)
-        fused[f"{layer}.qkv"] = torch.cat([query, key, raw[f"{block}.attn_v.weight"]])
+        query = raw[f"{block}.attn_q.weight"] * config.head_dim**-0.5
+        qkv = [query, raw[f"{block}.attn_k.weight"], raw[f"{block}.attn_v.weight"]]
+        fused[f"{layer}.qkv"] = torch.cat(qkv)
         gate_up = [raw[f"{block}.ffn_gate.weight"], raw[f"{block}.ffn_up.weight"]]
         fused[f"{layer}.gate_up"] = torch.cat(gate_up)
         fused[f"{layer}.output"] = raw[f"{block}.attn_output.weight"]
@@ -146,10 +146,3 @@ def _fused(config: LlamaConfig, raw: dict[str, Tensor]) -> dict[str, Tensor]:
         fused[f"{layer}.attention_norm"] = raw[f"{block}.attn_norm.weight"]
         fused[f"{layer}.mlp_norm"] = raw[f"{block}.ffn_norm.weight"]
     return fused
-
-
-def _rotary_halves(weight: Tensor, heads: int) -> Tensor:
-    """GGUF interleaves a head's two rotary halves; we keep them apart. weight: [heads * d, D]"""
-    rows, columns = weight.shape
-    pairs = weight.view(heads, rows // heads // 2, 2, columns)
-    return pairs.transpose(1, 2).reshape(rows, columns).contiguous()
