@@ -19,7 +19,6 @@ PUNCTUATION = PAUSES + SENTENCE_ENDS
 
 # One spoken word: letters and digits, joined by marks that do not end a word ("3.5", "don't").
 CORE = re.compile(r"[$£€]?[^\W_]+(?:[\u0300-\u036f]*(?:['’.,:&@-]|°)?[^\W_]+)*[%°]?", re.UNICODE)
-TIGHT = re.compile(r"\S*")  # what follows a word without a space belongs to it
 INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]|[A-HJ-Z]")
 ABBREVIATIONS = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "jr", "sr", "approx"}
 SPOKEN_AS = {
@@ -86,14 +85,15 @@ class Pronouncer:
 
     def _closed_tokens(self) -> list[_Token]:
         cores = list(CORE.finditer(self._text, self._taken_chars))
+        # While text is still written, the next letter may belong to the last word.
+        closed = cores if self._finished else cores[:-1]
         tokens = []
-        for index, core in enumerate(cores):
+        for index, core in enumerate(closed):
             is_last = index + 1 == len(cores)
-            if is_last and not self._finished:
-                break  # the next letter may still belong to it
             next_start = len(self._text) if is_last else cores[index + 1].start()
             gap = self._text[core.end() : next_start]
-            end = next_start if is_last else core.end() + len(TIGHT.match(gap)[0])
+            # What follows a word without a space belongs to it, and to the last word all the rest.
+            end = next_start if is_last else core.end() + _until_space(gap)
             mark = _mark(core.group(), gap, self._finished and is_last)
             tokens.append(_Token(core.group(), self._taken_chars, end, mark))
             self._taken_chars = end
@@ -132,6 +132,10 @@ def pronounce(text: str) -> list[Word]:
     """All words of a finished text."""
     pronouncer = Pronouncer()
     return pronouncer.write(text) + pronouncer.finish()
+
+
+def _until_space(text: str) -> int:
+    return next((i for i, char in enumerate(text) if char.isspace()), len(text))
 
 
 def _mark(core: str, gap: str, is_end: bool) -> str:

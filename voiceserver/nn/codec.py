@@ -44,7 +44,7 @@ class CodecShape:
     @property
     def codes(self) -> int:
         """Codes of one head."""
-        return self.levels**self.head_dims
+        return int(self.levels**self.head_dims)
 
     @property
     def top(self) -> int:
@@ -63,7 +63,8 @@ class Shifted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, T + kernel - 1, C] -> [B, T, C]."""
         steps = x.shape[TIME] - self.kernel + 1
-        return self.linear(torch.cat([x[:, k : k + steps] for k in range(self.kernel)], -1))
+        y: Tensor = self.linear(torch.cat([x[:, k : k + steps] for k in range(self.kernel)], -1))
+        return y
 
 
 class Block(nn.Module):
@@ -78,7 +79,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, start: int) -> Tensor:
         """x: [B, T + kernel - 1, C], of which x[:, start : start + T] is updated."""
         steps = x.shape[TIME] - self.mix.kernel + 1
-        return x[:, start : start + steps] + self.out(F.gelu(self.mix(self.norm(x))))
+        update: Tensor = self.out(F.gelu(self.mix(self.norm(x))))
+        return x[:, start : start + steps] + update
 
 
 class Encoder(nn.Module):
@@ -93,10 +95,11 @@ class Encoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames: [B, F, frame_components] -> [B, F, dims]."""
-        x = self.enter(frames)
+        x: Tensor = self.enter(frames)
         for block in self.blocks:
             x = block(F.pad(x, (0, 0, self.side, self.side)), self.side)
-        return self.leave(x)
+        digits: Tensor = self.leave(x)
+        return digits
 
 
 class Decoder(nn.Module):
@@ -111,10 +114,11 @@ class Decoder(nn.Module):
 
     def forward(self, digits: Tensor, tape: Tape) -> Tensor:
         """digits: [B, F, dims] in -1..1 -> [B, F, frame_components]."""
-        x = self.enter(digits)
+        x: Tensor = self.enter(digits)
         for block in self.blocks:
             x = block(tape.extend(x, TIME), self.shape.kernel - 1)
-        return self.leave(x)
+        frames: Tensor = self.leave(x)
+        return frames
 
     def context_shapes(self) -> list[Shape]:
         return [(self.shape.kernel - 1, self.shape.width)] * self.shape.blocks
@@ -144,21 +148,20 @@ class Codec(nn.Module):
 
     def frames(self, z: Tensor) -> Tensor:
         """z: [B, F * FRAME_LATENTS, LATENT_DIMS] -> its components [B, F, frame_components]."""
-        return (
-            (((z - self.mean) / self.std) @ self.basis)
-            .unflatten(TIME, (-1, FRAME_LATENTS))
-            .flatten(2)
-        )
+        components = ((z - self.mean) / self.std) @ self.basis
+        return components.reshape(len(z), -1, self.shape.frame_components)
 
     def latents(self, frames: Tensor) -> Tensor:
         """The inverse of `frames`, up to the components that were left out."""
-        components = frames.unflatten(2, (FRAME_LATENTS, -1)).flatten(1, 2)
+        components = frames.reshape(len(frames), -1, self.shape.components)
         return (components @ self.basis.T) * self.std + self.mean
 
     def encode(self, frames: Tensor) -> Tensor:
         """frames: [B, F, frame_components] -> the digits before rounding, in -top..top."""
-        return self.shape.top * torch.tanh(self.encoder(frames))
+        unbounded: Tensor = self.encoder(frames)
+        return self.shape.top * torch.tanh(unbounded)
 
     def decode(self, digits: Tensor, tape: Tape) -> Tensor:
         """digits: [B, F, dims] in -top..top -> [B, F, frame_components]."""
-        return self.decoder(digits / self.shape.top, tape)
+        frames: Tensor = self.decoder(digits / self.shape.top, tape)
+        return frames

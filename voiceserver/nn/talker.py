@@ -70,12 +70,14 @@ class CueEncoder(nn.Module):
         x = sounds.gather(1, index) + self.part(part)
         x = x + self.offset(offset.clamp_max(LONGEST_OFFSET))
         x = x + self.remaining(remaining.clamp_max(LONGEST_OFFSET))
-        return self.mix(F.gelu(x)) * (symbol != AFTER_END)[..., None]
+        mixed: Tensor = self.mix(F.gelu(x))
+        return mixed * (symbol != AFTER_END)[..., None]
 
     def per_frame(self, latents: Tensor) -> Tensor:
         """latents: [B, (F + 1) * FRAME_LATENTS, cue_width] -> [B, F, width]."""
         frames = latents.reshape(len(latents), -1, FRAME_LATENTS * latents.shape[-1])
-        return self.fold(torch.cat([frames[:, :-1], frames[:, 1:]], -1))
+        folded: Tensor = self.fold(torch.cat([frames[:, :-1], frames[:, 1:]], -1))
+        return folded
 
 
 class Layer(nn.Module):
@@ -106,10 +108,11 @@ class Layer(nn.Module):
         scores = scores.masked_fill(exists[:, None, None, :, 0] == 0, -torch.inf)
         mixed = scores.softmax(-1) @ self._split(value)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
-        return x + self.feed(self.norm_feed(x))
+        y: Tensor = x + self.feed(self.norm_feed(x))
+        return y
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _bias(self, steps: int) -> Tensor:
         """[heads, T, window - 1 + T]: step t sees keys t to t + window - 1."""
@@ -144,7 +147,7 @@ class Talker(nn.Module):
         for layer in self.layers:
             x = layer(x, exists, tape)
         x = self.norm(x)
-        logits = self.heads(x).unflatten(-1, (-1, self.shape.codec.levels))
+        logits = self.heads(x).reshape(*x.shape[:2], -1, self.shape.codec.levels)
         return logits, self.unrounded(x)
 
     def _embedded(self, digits: Tensor) -> Tensor:
@@ -152,7 +155,7 @@ class Talker(nn.Module):
         choices = self.shape.codec.levels + 1
         rows = digits + choices * torch.arange(digits.shape[-1], device=digits.device)
         summed = F.embedding_bag(rows.flatten(0, 1), self.digits.weight, mode="sum")
-        return summed.unflatten(0, digits.shape[:2])
+        return summed.reshape(*digits.shape[:2], -1)
 
     def context_shapes(self) -> list[Shape]:
         before = self.shape.window_frames - 1

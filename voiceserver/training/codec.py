@@ -4,69 +4,88 @@ No adversary and no spectral loss: the pretrained vocoder makes the sound, the c
 keep the latents.
 """
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from voiceserver.nn.codec import FRAME_LATENTS, Codec, CodecShape
 from voiceserver.nn.streaming import Tape, zero_contexts
+from voiceserver.training.schedule import Progress, Report, learning_rate_share
 
 BATCH_SEQUENCES = 32
 SEQUENCE_FRAMES = 32
+SEQUENCE_LATENTS = SEQUENCE_FRAMES * FRAME_LATENTS
 PEAK_LEARNING_RATE = 1.5e-3
-WARM_UP_SHARE = 0.03
 ABSOLUTE_ERROR_WEIGHT = 0.3
 EVALUATION_SEQUENCES = 64
+COMPONENT_LATENTS = 200_000  # at most, to find the principal components from
+SAVE_EVERY_S = 60.0
 
 
-@dataclass(frozen=True)
-class Progress:
-    step: int
-    share: float  # of the time that is to be spent
-    loss: float
+class CodecTraining:
+    """A run that can be stopped and gone on with: everything it needs is in its checkpoint."""
 
+    def __init__(self, latents: Tensor, shape: CodecShape, seed: int, device: torch.device) -> None:
+        """latents: [T, LATENT_DIMS]; the last sequences are for evaluation only."""
+        torch.manual_seed(seed)
+        self.latents, self.seed, self.device = latents, seed, device
+        self.codec = Codec(shape)
+        every = -(-len(latents) // COMPONENT_LATENTS)
+        self.codec.fit_components(latents[::every].float())
+        self.codec.to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.codec.parameters(), PEAK_LEARNING_RATE, weight_decay=0.01
+        )
+        self.spent_s, self.step = 0.0, 0
 
-def train_codec(
-    latents: Tensor,
-    shape: CodecShape,
-    seconds: float,
-    seed: int,
-    device: torch.device,
-    on_progress: Callable[[Progress], None],
-) -> Codec:
-    """latents: [T, LATENT_DIMS]; its last sequences are for evaluation only."""
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
-    codec = Codec(shape)
-    codec.fit_components(latents[:: max(1, len(latents) // 200_000)].float())
-    codec.to(device).train()
-    optimizer = torch.optim.AdamW(codec.parameters(), PEAK_LEARNING_RATE, weight_decay=0.01)
-    start_s, step, share = time.monotonic(), 0, 0.0
-    last = len(latents) - EVALUATION_SEQUENCES * SEQUENCE_FRAMES * FRAME_LATENTS
-    while share < 1.0:
-        for group in optimizer.param_groups:
+    def run(self, seconds: float, checkpoint: Path, on_progress: Report) -> Codec:
+        """Train until `seconds` are spent, earlier runs included."""
+        generator = torch.Generator().manual_seed(self.seed + self.step)
+        saved_s = self.spent_s
+        while self.spent_s < seconds:
+            begin_s = time.monotonic()
+            loss = self._update(self._sequences(generator), self.spent_s / seconds)
+            self.spent_s += time.monotonic() - begin_s
+            on_progress(Progress(self.step, self.spent_s / seconds, {"error": loss}))
+            if self.spent_s - saved_s > SAVE_EVERY_S or self.spent_s >= seconds:
+                saved_s = self.spent_s
+                self.save(checkpoint)
+        return self.codec.eval()
+
+    def _update(self, z: Tensor, share: float) -> float:
+        for group in self.optimizer.param_groups:
             group["lr"] = PEAK_LEARNING_RATE * learning_rate_share(share)
-        z = _sequences(latents, last, generator).to(device)
-        loss = reconstruction_loss(codec, codec.frames(z))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        share = (time.monotonic() - start_s) / seconds
-        on_progress(Progress(step, share, loss.item()))
-    return codec.eval()
+        loss = reconstruction_loss(self.codec, self.codec.frames(z.to(self.device)))
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        return loss.item()
 
+    def _sequences(self, generator: torch.Generator) -> Tensor:
+        """A batch of random stretches: [B, SEQUENCE_LATENTS, LATENT_DIMS]."""
+        last = len(self.latents) - (EVALUATION_SEQUENCES + 1) * SEQUENCE_LATENTS
+        starts = torch.randint(0, last, (BATCH_SEQUENCES, 1), generator=generator)
+        return self.latents[starts + torch.arange(SEQUENCE_LATENTS)].float()
 
-def learning_rate_share(share: float) -> float:
-    """Linear warm-up, then half a cosine to nothing, over the share of the work done."""
-    if share < WARM_UP_SHARE:
-        return share / WARM_UP_SHARE + 0.01
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+    def save(self, path: Path) -> None:
+        partial = path.with_suffix(".partial")
+        state = {
+            "codec": self.codec.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "counts": (self.spent_s, self.step),
+        }
+        torch.save(state, partial)
+        partial.rename(path)
+
+    def restore(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.codec.load_state_dict(state["codec"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.spent_s, self.step = state["counts"]
 
 
 def rounded(digits: Tensor) -> Tensor:
@@ -92,15 +111,10 @@ def reconstruction_loss(codec: Codec, frames: Tensor) -> Tensor:
 @torch.inference_mode()
 def evaluate(codec: Codec, latents: Tensor) -> float:
     """Mean squared error of a latent, normalised by its dimensions' variances."""
-    span = SEQUENCE_FRAMES * FRAME_LATENTS
-    z = latents[-EVALUATION_SEQUENCES * span :].float().reshape(EVALUATION_SEQUENCES, span, -1)
+    codec = codec.cpu()
+    z = latents[-EVALUATION_SEQUENCES * SEQUENCE_LATENTS :].float()
+    z = z.reshape(EVALUATION_SEQUENCES, SEQUENCE_LATENTS, -1)
     tape = Tape(zero_contexts(codec.decoder.context_shapes(), len(z)))
     decoded = codec.latents(codec.decode(codec.encode(codec.frames(z)).round(), tape))
-    return ((decoded - z) / codec.std)[:, 2 * FRAME_LATENTS :].square().mean().item()
-
-
-def _sequences(latents: Tensor, last: int, generator: torch.Generator) -> Tensor:
-    """A batch of random stretches: [B, SEQUENCE_FRAMES * FRAME_LATENTS, LATENT_DIMS]."""
-    span = SEQUENCE_FRAMES * FRAME_LATENTS
-    starts = torch.randint(0, last - span, (BATCH_SEQUENCES, 1), generator=generator)
-    return latents[starts + torch.arange(span)].float()
+    error = (decoded - z) / codec.std
+    return error[:, 2 * FRAME_LATENTS :].square().mean().item()

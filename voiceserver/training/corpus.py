@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +54,23 @@ def write_shards(
     teacher: Teacher,
     folder: Path,
     seed: int,
-    on_shard: Callable[[int, float], None] = lambda _count, _seconds: None,
+    most_latents: int,
+    on_shard: Callable[[int], None] = lambda _latents: None,
 ) -> None:
-    """Teach every full group of replies that has no shard yet; reports shards and seconds."""
+    """Teach group after group of replies, up to about `most_latents`, and report latents so far.
+
+    Groups that have a shard already are not taught again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    total = 0
     for index in range(len(replies) // REPLIES_PER_SHARD):
+        if total >= most_latents:
+            return
         path = folder / f"shard_{index:05d}.npz"
         if path.exists():
+            with np.load(path) as arrays:
+                total += int(arrays["latent_ends"][-1])
+            on_shard(total)
             continue
         group = replies[index * REPLIES_PER_SHARD : (index + 1) * REPLIES_PER_SHARD]
         taught = [
@@ -70,12 +81,14 @@ def write_shards(
             if re.search(r"\w", "".join(symbols))
         ]
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **_flat(taught, teacher.symbol_ids))
+        flat = _flat(taught, teacher.symbol_ids)
+        np.savez(partial, allow_pickle=False, **flat)
         partial.rename(path)
-        on_shard(index, sum(len(t.latents) for t in taught))
+        total += len(flat["latents"])
+        on_shard(total)
 
 
-def _flat(taught: Sequence[TaughtSentence], ids: dict[str, int]) -> dict[str, NDArray]:
+def _flat(taught: Sequence[TaughtSentence], ids: dict[str, int]) -> dict[str, NDArray[Any]]:
     return {
         "symbol_ids": np.array([ids[s] for t in taught for s in t.symbols], np.int16),
         "durations": np.concatenate([t.durations for t in taught]),
@@ -103,7 +116,7 @@ def read_shards(folder: Path, most_latents: int | None = None) -> Corpus:
     )
 
 
-def _shards(folder: Path) -> Iterator[dict[str, NDArray]]:
+def _shards(folder: Path) -> Iterator[dict[str, NDArray[Any]]]:
     for path in sorted(folder.glob("shard_?????.npz")):
         with np.load(path) as arrays:
             yield dict(arrays)

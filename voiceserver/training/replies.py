@@ -7,9 +7,10 @@ run goes on where it stopped. A fixed share of the *prompts' batches* is never t
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,10 +35,19 @@ class Reply:
     text: str  # cleaned, whole sentences only
 
 
-def write_replies(gguf_path: Path, out: Path, seed: int, seconds: float, most: int) -> int:
+def write_replies(
+    gguf_path: Path,
+    out: Path,
+    seed: int,
+    seconds: float,
+    most: int,
+    on_batch: Callable[[int], None] = lambda _done: None,
+) -> int:
     """Append replies to `out` until the time is up or `most` are there; returns how many."""
     out.parent.mkdir(parents=True, exist_ok=True)
     done = sum(1 for _ in out.open()) if out.exists() else 0
+    if done >= most:
+        return done
     model, tokenizer = load_thinker(gguf_path)
     deadline_s = time.monotonic() + seconds
     while done < most and time.monotonic() < deadline_s:
@@ -49,12 +59,12 @@ def write_replies(gguf_path: Path, out: Path, seed: int, seconds: float, most: i
             for prompt, text in zip(prompts, texts, strict=True):
                 sink.write(json.dumps({"prompt": prompt, "text": text}) + "\n")
         done += len(texts)
-        print(f"{done} replies, {deadline_s - time.monotonic():.0f} s left", flush=True)
+        on_batch(done)
     return done
 
 
 @torch.inference_mode()
-def _generate(model, tokenizer, prompts: list[str]) -> list[str]:  # type: ignore[no-untyped-def]
+def _generate(model: Any, tokenizer: Any, prompts: list[str]) -> list[str]:
     chats = [
         tokenizer.apply_chat_template(
             [
@@ -77,7 +87,7 @@ def _generate(model, tokenizer, prompts: list[str]) -> list[str]:  # type: ignor
         pad_token_id=tokenizer.pad_token_id,
     )
     written = tokens[:, batch.input_ids.shape[1] :]
-    return tokenizer.batch_decode(written, skip_special_tokens=True)
+    return list(tokenizer.batch_decode(written, skip_special_tokens=True))
 
 
 def read_replies(path: Path) -> Iterator[Reply]:

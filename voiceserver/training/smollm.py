@@ -41,7 +41,8 @@ def load_thinker(path: Path) -> tuple[LlamaForCausalLM, Any]:
     model.load_state_dict(weights, strict=True)
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
     tokenizer.padding_side = "left"
-    return model.eval(), tokenizer
+    model.train(False)
+    return model, tokenizer
 
 
 def _config(reader: gguf.GGUFReader) -> LlamaConfig:
@@ -57,7 +58,7 @@ def _config(reader: gguf.GGUFReader) -> LlamaConfig:
         num_key_value_heads=field("attention.head_count_kv"),
         max_position_embeddings=field("context_length"),
         rms_norm_eps=field("attention.layer_norm_rms_epsilon"),
-        rope_theta=field("rope.freq_base"),
+        rope_parameters={"rope_type": "default", "rope_theta": field("rope.freq_base")},
         bos_token_id=1,
         eos_token_id=2,
         tie_word_embeddings=True,
@@ -77,7 +78,7 @@ def _tensor(tensor: gguf.ReaderTensor, config: LlamaConfig) -> torch.Tensor:
     if ".attn_q." in tensor.name:
         return _halves_rotary(weight, config.num_attention_heads)
     if ".attn_k." in tensor.name:
-        return _halves_rotary(weight, config.num_key_value_heads)
+        return _halves_rotary(weight, config.num_key_value_heads or config.num_attention_heads)
     return weight
 
 

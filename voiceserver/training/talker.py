@@ -6,7 +6,6 @@ run time they are its own.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from voiceserver.nn.codec import Codec
 from voiceserver.nn.pronunciation_encoder import log_duration
 from voiceserver.nn.streaming import Tape, zero_contexts
 from voiceserver.nn.talker import Talker, TalkerShape
-from voiceserver.training.codec import learning_rate_share
 from voiceserver.training.corpus import Corpus
+from voiceserver.training.schedule import Progress, Report, learning_rate_share
 from voiceserver.training.sequences import Batch, Packer
 
 BATCH_SEQUENCES = 4  # small: many steps matter more than smooth ones in an hour on a CPU
@@ -45,14 +44,6 @@ class Losses:
     def total(self) -> Tensor:
         weighted = UNROUNDED_WEIGHT * self.unrounded + DURATION_WEIGHT * self.duration
         return self.digits + weighted
-
-
-@dataclass(frozen=True)
-class Progress:
-    step: int
-    epoch: int
-    share: float  # of the time that is to be spent
-    losses: dict[str, float]
 
 
 def target_digits(codec: Codec, batch: Batch, shape: TalkerShape) -> tuple[Tensor, Tensor]:
@@ -125,9 +116,7 @@ class TalkerTraining:
         self.packer = Packer(corpus, MOST_FRAMES, shape.longest_delay)
         self.spent_s, self.step, self.epoch = 0.0, 0, 0
 
-    def run(
-        self, seconds: float, checkpoint: Path, on_progress: Callable[[Progress], None]
-    ) -> Talker:
+    def run(self, seconds: float, checkpoint: Path, on_progress: Report) -> Talker:
         """Train until `seconds` are spent, earlier runs included; returns the averaged weights."""
         trained = np.arange(self.packer.sentences() - EVALUATION_SENTENCES)
         saved_s = self.spent_s
@@ -137,7 +126,7 @@ class TalkerTraining:
                 begin_s = time.monotonic()
                 losses = self._update(batch.to(self.device), self.spent_s / seconds)
                 self.spent_s += time.monotonic() - begin_s
-                on_progress(Progress(self.step, self.epoch, self.spent_s / seconds, losses))
+                on_progress(Progress(self.step, self.spent_s / seconds, losses))
                 if self.spent_s - saved_s > SAVE_EVERY_S or self.spent_s >= seconds:
                     saved_s = self.spent_s
                     self.save(checkpoint)
@@ -151,14 +140,15 @@ class TalkerTraining:
             group["lr"] = PEAK_LEARNING_RATE * learning_rate_share(share)
         losses = talker_losses(self.talker, self.codec, batch)
         self.optimizer.zero_grad()
-        losses.total().backward()
+        torch.autograd.backward(losses.total())
         torch.nn.utils.clip_grad_norm_(self.talker.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         # Early on the average must follow quickly.
         decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            kept, new = list(self.average.parameters()), list(self.talker.parameters())
+            kept: list[Tensor] = list(self.average.parameters())
+            new: list[Tensor] = list(self.talker.parameters())
             torch._foreach_lerp_(kept, new, 1 - decay)
         return {name: value.item() for name, value in vars(losses).items()}
 

@@ -19,6 +19,7 @@ from voiceserver.audio.pronunciation import SENTENCE_STOP
 
 LATENT_OUTPUT = "/Mul_7_output_0"  # [1, LATENT_DIMS, T] at LATENT_HZ
 DURATION_OUTPUT = "/Ceil_output_0"  # [1, 1, ids], in latents
+TEACHER_FILE = "en_US-joe-medium.onnx"
 PAD = "_"
 # noise_scale, length_scale, noise_w: no noise, the voice's own tempo.
 NOISELESS = np.array([0.0, 1.0, 0.0], np.float32)

@@ -142,7 +142,7 @@ class Voice:
         latents = latents.masked_fill(over[:, None, None], 0.0)
         assert latents.shape[1:] == (FRAME_LATENTS, LATENT_DIMS), latents.shape
         tape = Tape(self._vocoder_contexts.read(index))
-        samples = self._vocoder(latents, tape)
+        samples: Tensor = self._vocoder(latents, tape)
         self._vocoder_contexts.write(index, tape.renewed)
         return samples
 
