@@ -132,7 +132,7 @@ async def test_a_cough_does_not_interrupt(call: Call) -> None:
 
 async def test_its_own_voice_at_minus_20_db_does_not_interrupt(call: Call) -> None:
     async with call() as (caller, microphone):
-        await caller.settings()
+        await caller.settings(max_output_tokens=50)
         await caller.write(STORY)
         await caller.send("response.create")
         while (event := await caller.next())["type"] != "response.done":

@@ -91,11 +91,13 @@ class Caller:
     async def nothing_more(self, seconds: float = 0.3) -> list[Event]:
         """Whatever still comes within this time."""
         before = len(self.events)
+        end_s = time.monotonic() + seconds
         try:
-            while True:
-                await self.next(seconds)
+            while (left_s := end_s - time.monotonic()) > 0:
+                await self.next(left_s)
         except TimeoutError:
-            return self.events[before:]
+            pass
+        return self.events[before:]
 
     def kinds(self) -> list[str]:
         return [event["type"] for event in self.events]

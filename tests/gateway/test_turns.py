@@ -193,7 +193,7 @@ async def test_silence_is_spoken_into_after_the_idle_timeout(gateway: Gateway) -
         await caller.settings(audio={"input": {"turn_detection": turns}})
         await caller.speak()
         await caller.until("response.done")
-        await caller.append(silence(4.0), paced=True)
+        await caller.append(silence(2.6), paced=True)
         timeout = await caller.until("input_audio_buffer.timeout_triggered")
         assert timeout["audio_end_ms"] - timeout["audio_start_ms"] >= 1000
         await caller.until("response.created")
