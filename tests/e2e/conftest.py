@@ -60,7 +60,7 @@ def call(
     @asynccontextmanager
     async def calling(*, microphone: bool = True) -> AsyncIterator[tuple[Caller, Microphone]]:
         url = f"{live_server.url.rstrip('/')}/v1/realtime?timing=1"
-        async with connect(url, max_size=None) as socket:
+        async with connect(url, max_size=None, max_queue=None) as socket:
             caller = Caller(socket)
             await caller.until("session.created")
             mouthpiece = Microphone(caller)

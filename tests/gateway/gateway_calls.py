@@ -153,7 +153,7 @@ class Gateway:
     async def call(self, query: str = "", **options: Any) -> AsyncIterator[Caller]:
         """Connect and read session.created."""
         url = f"ws://127.0.0.1:{self.port}/v1/realtime?model=nano{query}"
-        options = {"max_size": None} | options
+        options = {"max_size": None, "max_queue": None} | options
         async with connect(url, **options) as client:
             caller = Caller(client)
             assert (await caller.next())["type"] == "session.created"
