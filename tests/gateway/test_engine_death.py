@@ -11,6 +11,7 @@ import pytest
 from gateway_calls import Gateway, tone
 
 from voiceserver.engine.messages import Respond
+from voiceserver.gateway import engine_client
 
 
 async def kill_engine(gateway: Gateway) -> None:
@@ -72,6 +73,18 @@ async def test_a_turn_under_way_is_told_off_and_the_next_works(start) -> None:  
 async def health(gateway: Gateway) -> httpx.Response:
     async with httpx.AsyncClient(base_url=gateway.http) as client:
         return await client.get("/health")
+
+
+async def test_an_engine_that_hangs_is_replaced(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(engine_client, "ANSWER_S", 0.5)
+    with start() as gateway:
+        pid = gateway.state.services.engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        async with gateway.call() as caller:  # is served by its successor
+            await caller.speak()
+            await caller.until("response.done")
+        assert gateway.state.services.engine.pid != pid
 
 
 async def test_an_engine_that_cannot_start_ends_the_server_with_a_reason(start) -> None:  # type: ignore[no-untyped-def]

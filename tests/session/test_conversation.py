@@ -48,6 +48,13 @@ def test_the_oldest_are_forgotten() -> None:
     assert [m.text for m in conversation.dialogue("")] == ["i96", "i97", "i98", "i99"]
 
 
+def test_much_text_is_forgotten_too() -> None:
+    conversation = Conversation("c", 64)
+    for i in range(10):
+        conversation.add(typed(f"i{i}", "x" * 300_000))
+    assert [item.item_id for item in conversation.items()] == ["i7", "i8", "i9"]
+
+
 def test_the_dialogue_fits_the_thinkers_window() -> None:
     conversation = Conversation("c", 64)
     for i in range(10):

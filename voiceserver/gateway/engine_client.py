@@ -29,9 +29,13 @@ from voiceserver.metrics import Metrics
 log = logging.getLogger("voiceserver.gateway")
 
 FIRST_READY_S = 180.0  # loading weights on a busy two-core machine
-REOPEN_WAIT_S = 20.0  # how long a newcomer waits for an engine that is restarting
-_OPEN_S = 10.0
+REOPEN_WAIT_S = 30.0  # how long a newcomer waits for an engine that is restarting
+ANSWER_S = 15.0  # an engine that takes longer to open a session is stuck
 _LONGEST_PAUSE_S = 5.0  # between attempts, when engines die before they are ready
+
+
+class _EngineDied(EngineUnavailable):
+    """The process ended while it was asked for something."""
 
 
 class EngineListener(Protocol):
@@ -96,22 +100,36 @@ class EngineClient:
     async def open(self, session_id: str, listener: EngineListener) -> None:
         """Get a slot for a session; its messages go to `listener` until `close`."""
         try:
-            await asyncio.wait_for(self._ready_event.wait(), REOPEN_WAIT_S)
+            async with asyncio.timeout(REOPEN_WAIT_S):
+                while not await self._opened_in_present_engine(session_id, listener):
+                    pass  # that engine died; the next one may do better
         except TimeoutError:
             raise EngineUnavailable("The speech engine is not running.") from None
+
+    async def _opened_in_present_engine(self, session_id: str, listener: EngineListener) -> bool:
+        """Wait for an engine and ask it for a slot; False if it dies before it answers."""
+        await self._ready_event.wait()
+        process = self._process
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opening[session_id] = opened
         self._listeners[session_id] = listener
         self.send(OpenSession(session_id))
         try:
-            await asyncio.wait_for(opened, _OPEN_S)
-        except BaseException as error:
+            done, _ = await asyncio.wait({opened}, timeout=ANSWER_S)
+            if not done and process is self._process and process is not None:
+                log.error("the engine does not answer; ending it")
+                process.kill()
+                await asyncio.wait({opened})
+            opened.result()
+        except _EngineDied:
             self.close(session_id)
-            if isinstance(error, TimeoutError):
-                raise EngineUnavailable("The speech engine did not answer.") from None
+            return False
+        except BaseException:
+            self.close(session_id)
             raise
         finally:
             del self._opening[session_id]
+        return True
 
     def close(self, session_id: str) -> None:
         """Give the slot back."""
@@ -146,7 +164,10 @@ class EngineClient:
         try:
             await process.start()
             async for message in process.messages():
-                self._take(message)
+                try:
+                    self._take(message)
+                except Exception:  # one session's trouble must not end the others
+                    log.exception("a message of the engine could not be handled")
         except EngineUnavailable as error:
             log.error("%s", error)
         finally:
@@ -162,7 +183,7 @@ class EngineClient:
         self._metrics.engine_up.set(0)
         for future in self._opening.values():
             if not future.done():
-                future.set_exception(EngineUnavailable("The speech engine stopped."))
+                future.set_exception(_EngineDied("The speech engine stopped."))
         for session_id, listener in list(self._listeners.items()):
             if was_ready and session_id not in self._opening:
                 listener.engine_lost()

@@ -91,6 +91,11 @@ class EngineProcess:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(encode(message))
 
+    def kill(self) -> None:
+        """End a process that no longer answers; its messages end, too."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     async def stop(self) -> None:
         """End the process, by force if it does not go, and clean up."""
         if self._writer is not None:

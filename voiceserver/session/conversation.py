@@ -11,6 +11,7 @@ from voiceserver.session.items import Item
 
 ROOT = "root"  # the protocol's name for "before the first item"
 DIALOGUE_CHARS = 6000  # about 1500 tokens: what a small model on two cores reads without delay
+MOST_CHARS = 2**20  # of all items together
 _ITEMS_PER_MESSAGE = 4  # items kept for every dialogue message read; older ones are forgotten
 
 
@@ -87,7 +88,10 @@ class Conversation:
         return self._order.index(previous_item_id) + 1
 
     def _forget_oldest(self) -> None:
-        while len(self._order) > self._dialogue_messages * _ITEMS_PER_MESSAGE:
+        chars = sum(item.chars for item in self._items.values())
+        most_items = self._dialogue_messages * _ITEMS_PER_MESSAGE
+        while len(self._order) > 1 and (len(self._order) > most_items or chars > MOST_CHARS):
+            chars -= self._items[self._order[0]].chars
             self._drop(self._order[0])
 
     def _drop(self, item_id: str) -> None:

@@ -38,6 +38,11 @@ class Item:
         return " ".join(part.text for part in self.parts if part.text)
 
     @property
+    def chars(self) -> int:
+        """How much room it takes."""
+        return len(self.text) + len(self.name) + len(self.arguments) + len(self.output)
+
+    @property
     def is_spoken_reply(self) -> bool:
         return self.role == "assistant" and any(p.kind == "output_audio" for p in self.parts)
 

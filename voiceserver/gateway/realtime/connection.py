@@ -100,7 +100,9 @@ class Connection:
             tasks |= self._clip_tasks
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.error("%s ended by an error", self.session_id, exc_info=outcome)
 
     async def _say_goodbye(self) -> None:
         """Close the socket if it was us who ended the session."""

@@ -102,11 +102,11 @@ class Encoder:
             case n.ReplyAudio(pcm16=pcm16):
                 if self._audio is None:
                     self._audio = OutputAudio(self.settings.output_format, self.voice_rate_hz)
-                yield from self._audio_delta(reply, self._audio.encode(pcm16))
+                yield from self._audio_delta(reply, self._audio, self._audio.encode(pcm16))
 
-    def _audio_delta(self, reply: n.ReplyInfo, data: bytes) -> Iterator[Wire]:
+    def _audio_delta(self, reply: n.ReplyInfo, audio: OutputAudio, data: bytes) -> Iterator[Wire]:
         if data:
-            self._shelf.speak(reply.item_id, self.settings.output_format, data)
+            self._shelf.speak(reply.item_id, audio.format, data)
             delta = base64.b64encode(data).decode()
             yield ev.response_event("output_audio.delta", reply, delta=delta)
 
@@ -116,7 +116,7 @@ class Encoder:
             text = reply.item.text
             if reply.speak:
                 if audio is not None and reply.status != "cancelled":
-                    yield from self._audio_delta(reply, audio.flush())
+                    yield from self._audio_delta(reply, audio, audio.flush())
                 yield ev.response_event("output_audio.done", reply)
                 yield ev.response_event("output_audio_transcript.done", reply, transcript=text)
             else:
