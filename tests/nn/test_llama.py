@@ -143,7 +143,7 @@ def test_what_nobody_wrote_is_never_read() -> None:
     cache.keys.fill_(torch.nan)
     cache.values.fill_(torch.nan)
     assert torch.isfinite(llama.extend(cache, [Segment(1, TEXT)])).all()
-    assert torch.isnan(cache.keys[:, 0]).all()
+    assert torch.isnan(cache.keys[0]).all()
 
 
 def test_a_full_cache_is_refused() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -64,15 +65,16 @@ class KvCache:
     """Keys and values of every slot, and how many positions of each slot are filled."""
 
     def __init__(self, config: LlamaConfig, slots: int, positions: int) -> None:
-        shape = (config.layers, slots, config.kv_heads, positions, config.head_dim)
-        # Zeros take no memory until they are written.
-        self.keys = torch.zeros(shape)  # [layers, slots, Hkv, T, d]
-        self.values = torch.zeros(shape)
+        # A position's numbers lie together, and numpy's zeros take no memory until written: the
+        # memory in use follows the dialogues. Both: [slots, T, layers, Hkv, d]
+        shape = (slots, positions, config.layers, config.kv_heads, config.head_dim)
+        self.keys = torch.from_numpy(np.zeros(shape, np.float32))
+        self.values = torch.from_numpy(np.zeros(shape, np.float32))
         self.lengths = [0] * slots
 
     @property
     def positions(self) -> int:
-        return self.keys.shape[3]
+        return self.keys.shape[1]
 
     def rollback(self, slot: int, length: int) -> None:
         """Forget everything of a slot after its first `length` positions."""
@@ -83,7 +85,7 @@ class KvCache:
         """Let `target` hold the first `length` positions of `source` and nothing else."""
         assert length <= self.lengths[source], f"slot {source}: {length} of {self.lengths[source]}"
         for store in (self.keys, self.values):
-            store[:, target, :, :length] = store[:, source, :, :length]
+            store[target, :length] = store[source, :length]
         self.lengths[target] = length
 
 
@@ -145,10 +147,11 @@ class Llama:
         mixed = torch.empty(len(normed), config.model_dim)
         for span in spans:
             rows = slice(span.row_begin, span.row_end)
-            keys, values = cache.keys[index, span.slot], cache.values[index, span.slot]
-            keys[:, span.begin : span.end] = key[rows].transpose(0, 1)
-            values[:, span.begin : span.end] = value[rows].transpose(0, 1)
-            mixed[rows] = _attention(query[rows], keys[:, : span.end], values[:, : span.end])
+            keys = cache.keys[span.slot, : span.end, index]  # [T, Hkv, d]
+            values = cache.values[span.slot, : span.end, index]
+            keys[span.begin :] = key[rows]
+            values[span.begin :] = value[rows]
+            mixed[rows] = _attention(query[rows], keys, values)
         return layer.output(mixed)
 
 
@@ -189,16 +192,16 @@ def _rotate(x: Tensor, turns: Tensor) -> Tensor:
 
 
 def _attention(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Causal attention of the last n positions: [n, H, d], two of [Hkv, T, d] -> [n, D]."""
+    """Causal attention of the last n positions: [n, H, d], two of [T, Hkv, d] -> [n, D]."""
     count, heads, head_dim = query.shape
-    kv_heads, length, _ = keys.shape
+    length, kv_heads, _ = keys.shape
     # Query heads that share a key head become rows of one product: [Hkv, H/Hkv * n, d].
     grouped = query.view(count, kv_heads, heads // kv_heads, head_dim)
     grouped = grouped.permute(1, 2, 0, 3).reshape(kv_heads, -1, head_dim)
-    scores = torch.bmm(grouped, keys.transpose(1, 2))
+    scores = torch.bmm(grouped, keys.permute(1, 2, 0))  # [Hkv, H/Hkv * n, T]
     if count > 1:
         future = torch.ones(count, length, dtype=torch.bool).triu_(length - count + 1)
         scores.view(kv_heads, -1, count, length).masked_fill_(future, -torch.inf)
-    mixed = torch.bmm(scores.softmax(dim=-1), values)
+    mixed = torch.bmm(scores.softmax(dim=-1), values.transpose(0, 1))
     mixed = mixed.view(kv_heads, heads // kv_heads, count, head_dim)
     return mixed.permute(2, 0, 1, 3).reshape(count, heads * head_dim)
