@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
+import sys
 
 import uvicorn
 
 from voiceserver.bench.server import READY_LINE
 from voiceserver.config import ServerConfig
+from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.app import create_app
 from voiceserver.gateway.serving import DrainingServer, uvicorn_config
 from voiceserver.gateway.state import GatewayState
@@ -16,23 +17,17 @@ from voiceserver.gateway.state import GatewayState
 
 def run(config: ServerConfig, listener: socket.socket, address: str, log_level: str) -> None:
     """Serve on the bound socket until a signal ends it; print `address` when ready."""
-    asyncio.run(_serve(config, listener, address, log_level))
-
-
-async def _serve(
-    config: ServerConfig, listener: socket.socket, address: str, log_level: str
-) -> None:
+    print(f"loading {config.model}", file=sys.stderr, flush=True)
     app = create_app(config)
     settings = uvicorn_config(app, config, log_level)
-    # The application is started here and not by uvicorn, which would turn an engine that cannot
-    # start into a traceback in its log.
-    settings.lifespan = "off"
-    async with app.router.lifespan_context(app):
-        await _Announcing(settings, app.state.gateway, address).serve([listener])
+    server = _Announcing(settings, app.state.gateway, address)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise VoiceserverError("the server did not start; the reason is above")
 
 
 class _Announcing(DrainingServer):
-    """Says where the page is, once it is really there."""
+    """Says where the page is, once the application (with its engine) has started."""
 
     def __init__(self, config: uvicorn.Config, state: GatewayState, address: str) -> None:
         super().__init__(config, state)
@@ -40,4 +35,5 @@ class _Announcing(DrainingServer):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(f"{READY_LINE}{self._address}", flush=True)
+        if self.started:
+            print(f"{READY_LINE}{self._address}", flush=True)
