@@ -12,6 +12,9 @@ from torch import nn
 
 from voiceserver.errors import AssetError
 
+CODEC_FILE = "codec.safetensors"  # the codec and the vocoder
+TALKER_FILE = "talker.safetensors"
+
 
 def save_networks(
     path: Path, networks: Mapping[str, nn.Module], metadata: Mapping[str, Any]
@@ -24,6 +27,7 @@ def save_networks(
     }
     partial = path.with_suffix(".partial")
     save_file(weights, partial, {key: json.dumps(value) for key, value in metadata.items()})
+    partial.chmod(0o644)  # the library writes for the owner alone
     partial.rename(path)
 
 

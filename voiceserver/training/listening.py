@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from voiceserver.assets import resolve
-from voiceserver.engine.nano.voice import CODEC_FILE
-from voiceserver.nn.checkpoint import load_network, read_metadata
+from voiceserver.nn.checkpoint import CODEC_FILE, load_network, read_metadata
 from voiceserver.nn.codec import FRAME_LATENTS, Codec, CodecShape
 from voiceserver.nn.hifigan import DELAY_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ, HifiGan
 from voiceserver.nn.streaming import Tape, zero_contexts

@@ -12,8 +12,7 @@ import torch
 from transformers import AutoTokenizer
 
 from voiceserver.assets import resolve
-from voiceserver.engine.nano.voice import CODEC_FILE, TALKER_FILE
-from voiceserver.nn.checkpoint import load_network, read_metadata
+from voiceserver.nn.checkpoint import CODEC_FILE, TALKER_FILE, load_network, read_metadata
 from voiceserver.nn.codec import LATENT_HZ, Codec, CodecShape
 from voiceserver.nn.talker import TalkerShape
 from voiceserver.training.codec import CodecTraining, evaluate
@@ -25,7 +24,6 @@ from voiceserver.training.talker import TalkerTraining
 from voiceserver.training.teacher import TEACHER_FILE, Teacher
 from voiceserver.training.variations import vocabulary_words
 
-THINKER_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SECONDS_PER_HOUR = 3600
 
 
@@ -44,13 +42,15 @@ class Recipe:
 
     def write_text(self, on_batch: Callable[[int], None]) -> None:
         path = self.work / "replies.jsonl"
-        thinker = resolve("nano")["thinker"] / THINKER_FILE
-        write_replies(thinker, path, self.seed, float("inf"), self.replies, on_batch)
+        write_replies(
+            resolve("nano")["thinker"], path, self.seed, float("inf"), self.replies, on_batch
+        )
 
     def teach(self, on_hours: Callable[[float], None]) -> Corpus:
         """The teacher's speech for the training replies."""
-        folder = resolve("nano", ("run", "teacher"))
-        tokenizer = AutoTokenizer.from_pretrained(str(folder["thinker"]), gguf_file=THINKER_FILE)
+        assets = resolve("nano", ("run", "teacher"))
+        thinker = assets["thinker"]
+        tokenizer = AutoTokenizer.from_pretrained(str(thinker.parent), gguf_file=thinker.name)
         words = vocabulary_words(list(tokenizer.get_vocab()))
         training, _ = split_held_out(list(read_replies(self.work / "replies.jsonl")))
         most = int(self.hours * SECONDS_PER_HOUR * LATENT_HZ)
@@ -58,7 +58,7 @@ class Recipe:
         def report(latents: int) -> None:
             on_hours(latents / LATENT_HZ / SECONDS_PER_HOUR)
 
-        teacher = Teacher(folder["teacher"] / TEACHER_FILE)
+        teacher = Teacher(assets["teacher"] / TEACHER_FILE)
         write_shards(training, words, teacher, self.shards, self.seed, most, report)
         return read_shards(self.shards, most)
 

@@ -15,14 +15,12 @@ from torch import Tensor
 
 from voiceserver.engine.messages import WordTiming
 from voiceserver.engine.nano.utterance import Utterance
-from voiceserver.nn.checkpoint import load_network, read_metadata
+from voiceserver.nn.checkpoint import CODEC_FILE, TALKER_FILE, load_network, read_metadata
 from voiceserver.nn.codec import FRAME_LATENTS, FRAME_SAMPLES, Codec, CodecShape
 from voiceserver.nn.hifigan import DELAY_SAMPLES, LATENT_DIMS, SAMPLE_RATE_HZ, HifiGan
 from voiceserver.nn.streaming import SlotContexts, Tape
 from voiceserver.nn.talker import Talker, TalkerShape
 
-CODEC_FILE = "codec.safetensors"
-TALKER_FILE = "talker.safetensors"
 # The vocoder's last samples come this many steps after its last frame went in.
 FLUSH_STEPS = -(-DELAY_SAMPLES // FRAME_SAMPLES)
 
