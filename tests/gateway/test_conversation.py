@@ -208,6 +208,32 @@ async def test_beta_names_are_understood(gateway: Gateway) -> None:
         assert audio["output"]["voice"] == "alloy"
 
 
+async def test_what_real_clients_send_is_understood(gateway: Gateway) -> None:
+    async with gateway.call() as caller:
+        off = await caller.settings(audio={"input": {"turn_detection": False}})
+        assert off["audio"]["input"]["turn_detection"] is None
+        full = {  # the shape LiveKit's plugin sends
+            "model": "gpt-realtime",
+            "tools": [],
+            "tool_choice": "auto",
+            "tracing": None,
+            "max_output_tokens": "inf",
+            "truncation": {"type": "retention_ratio", "retention_ratio": 0.8},
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": 24000},
+                    "noise_reduction": None,
+                    "transcription": {"model": "gpt-4o-mini-transcribe"},
+                    "turn_detection": {"type": "semantic_vad", "eagerness": "medium"},
+                },
+                "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin"},
+            },
+        }
+        session = await caller.settings(**full)
+        assert session["audio"]["output"]["voice"] == "marin"
+        assert session["audio"]["input"]["turn_detection"]["interrupt_response"] is True
+
+
 BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"output_modalities": ["smell"]}, "session.output_modalities.0"),
     ({"max_output_tokens": 0}, "session.max_output_tokens"),

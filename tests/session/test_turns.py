@@ -122,12 +122,12 @@ def test_a_quiet_user_is_known_by_then_and_may_interrupt() -> None:
 
 def test_semantic_turns_ask_and_end_when_complete() -> None:
     listening = Listening(SEMANTIC)
-    asked = listening.hear("#" * 20 + "." * 6)
+    asked = listening.hear("#" * 20 + "." * 5)
     assert kinds(asked) == [Began, Paused, AskTurnEnd]
     question = asked[-1]
     assert isinstance(question, AskTurnEnd)
     assert listening.detector.judged(question.end_sample, 0.1, question.end_sample) == []
-    again = listening.hear("." * 10)
+    again = listening.hear("." * 6)
     assert kinds(again) == [AskTurnEnd]
     assert isinstance(again[0], AskTurnEnd)
     [ended] = listening.detector.judged(again[0].end_sample, 0.9, again[0].end_sample)

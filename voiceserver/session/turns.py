@@ -19,8 +19,10 @@ RESUME_WINDOWS = 2  # fewer voiced windows inside a pause are a click, not speec
 HYSTERESIS = 0.15  # speech under way counts as speech down to this much under the threshold
 HANGOVER_SAMPLES = VAD_WINDOW_SAMPLES  # the voice is over a window before its probability falls
 LIKELY_END_SAMPLES = to_samples(64)  # a pause worth reading what was said so far
-ASK_SAMPLES = to_samples(192)  # what smart-turn was trained to see after the last word
-ASK_AGAIN_SAMPLES = to_samples(320)
+# Smart-turn was trained to see 200 ms after the last word. Asked sooner it competes with
+# reading the turn, and a sooner decision would only wait for the answer's first sound.
+ASK_SAMPLES = to_samples(192)
+ASK_AGAIN_SAMPLES = to_samples(160)
 ECHO_LIKENESS = 0.5  # above: the window is our own voice coming back
 # How loud an interruption must be. Of a user not heard yet only our own voice is known, about
 # -18 dBFS in its loud windows; a leak of -20 dB must stay below. Later the user's own level counts.

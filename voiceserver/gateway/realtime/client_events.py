@@ -61,7 +61,7 @@ class ItemTruncate(ClientEvent):
     type: Literal["conversation.item.truncate"]
     item_id: Id
     content_index: Annotated[int, Field(ge=0)] = 0
-    audio_end_ms: Annotated[int, Field(ge=0, le=2**31)]
+    audio_end_ms: Annotated[float, Field(ge=0, le=2**31, strict=False)]  # some send fractions
 
 
 class ResponseCreate(ClientEvent):

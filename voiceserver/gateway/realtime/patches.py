@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MOST_TEXT_CHARS = 32_768
 Text = Annotated[str, Field(max_length=MOST_TEXT_CHARS)]
@@ -49,6 +49,12 @@ class InputPatch(Tolerant):
     transcription: dict[str, Any] | None = None
     noise_reduction: dict[str, Any] | None = None
     turn_detection: TurnDetectionPatch | None = None
+
+    @field_validator("turn_detection", mode="before")
+    @classmethod
+    def _false_is_off(cls, given: Any) -> Any:
+        """Some clients write false where the protocol says null."""
+        return None if given is False else given
 
 
 class OutputPatch(Tolerant):

@@ -64,7 +64,7 @@ class Requests:
             case ce.ItemDelete(item_id=item_id):
                 session.delete_item(item_id)
             case ce.ItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end_ms):
-                session.truncate_item(item_id, index, end_ms, now_s)
+                session.truncate_item(item_id, index, int(end_ms), now_s)
             case ce.ResponseCreate(response=response):
                 session.create_response(self._reply_options(response), now_s)
             case ce.ResponseCancel(response_id=response_id):
