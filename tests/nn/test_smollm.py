@@ -38,8 +38,8 @@ def tokenizer(gguf_file: Path) -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def floats(gguf_file: Path) -> Iterator[Llama]:
-    yield Llama(*llama_weights.float_weights(gguf_file), 256)
+def floats(gguf_file: Path) -> Llama:
+    return Llama(*llama_weights.float_weights(gguf_file), 256)
 
 
 def log_probabilities(llama: Llama, tokens: list[int]) -> torch.Tensor:
