@@ -32,7 +32,8 @@ def draw(logits: NDArray[np.float32], sampling: Sampling, step: int, written: li
     if sampling.temperature <= 0.0:
         return int(logits.argmax())
     tokens, probability = nucleus(logits / sampling.temperature)
-    return int(tokens[np.searchsorted(probability.cumsum(), uniform(sampling.seed, step))])
+    drawn = int(np.searchsorted(probability.cumsum(), uniform(sampling.seed, step)))
+    return int(tokens[min(drawn, len(tokens) - 1)])  # the sum may round to less than one
 
 
 def nucleus(logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
