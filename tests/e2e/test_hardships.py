@@ -7,14 +7,13 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from voiceserver.bench.server import RunningServer
+from voiceserver.bench.server import RunningServer, engine_pid
 from voiceserver.bench.voices import VOICES, speak
 
 pytestmark = pytest.mark.e2e
@@ -90,7 +89,7 @@ async def test_the_engine_killed_is_told_replaced_and_works(
     async with call(microphone=False) as (caller, _):
         await caller.settings(output_modalities=["text"])
         await caller.write("My name is Ada.")
-        os.kill(engine_of(live_server), signal.SIGKILL)
+        os.kill(engine_pid(live_server.page), signal.SIGKILL)
         error = (await caller.until("error"))["error"]
         assert error["code"] == "engine_restarted"
         await until_health(live_server, engine="ready")
@@ -99,16 +98,3 @@ async def test_the_engine_killed_is_told_replaced_and_works(
         assert (await caller.until("response.done"))["response"]["status"] == "completed"
         items = [e for e in caller.events if e["type"] == "conversation.item.added"]
         assert items[1]["previous_item_id"] == items[0]["item"]["id"]  # it has not forgotten
-
-
-def engine_of(server: RunningServer) -> int:
-    """The process id of the server's engine."""
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            parent = next(x for x in status.read_text().splitlines() if x.startswith("PPid"))
-            command = (status.parent / "cmdline").read_text()
-        except OSError:  # it ended while we looked
-            continue
-        if int(parent.split()[1]) == server.pid and "voiceserver.engine" in command:
-            return int(status.parent.name)
-    raise AssertionError("the server has no engine")

@@ -160,3 +160,27 @@ def test_the_engine_ends_when_the_gateway_goes(engine: Engine) -> None:
     engine.until(is_a(TextDelta))
     engine.socket.close()
     assert engine.process.wait(PATIENCE_S) == 0
+
+
+def test_a_spare_engine_waits_to_be_called_and_ends_when_it_never_is(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        command = [sys.executable, "-m", "voiceserver.engine", "--on-call", "--socket", str(path)]
+        never, called = (subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(2))
+        try:
+            never.communicate(timeout=PATIENCE_S)  # the end of its input, as when a gateway dies
+            assert never.returncode == 0
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):  # neither has come yet
+                listener.accept()
+            assert called.stdin is not None
+            called.stdin.write(b"\n")
+            called.stdin.flush()
+            listener.settimeout(PATIENCE_S)
+            listener.accept()[0].close()
+            assert called.wait(PATIENCE_S) == 0
+        finally:
+            called.kill()
+            called.wait()

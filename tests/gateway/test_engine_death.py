@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -54,7 +55,8 @@ async def test_a_killed_engine_is_replaced_and_the_conversation_kept(start) -> N
             assert "voiceserver_engine_restarts_total 1.0" in page
 
 
-async def test_a_turn_under_way_is_told_off_and_the_next_works(start) -> None:  # type: ignore[no-untyped-def]
+async def test_a_turn_under_way_is_told_off_and_the_next_works(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(engine_client, "SPARE_AFTER_S", 60.0)  # so that the gap can be seen
     with start() as gateway:
         async with gateway.call() as caller:
             await caller.append(tone(0.5))
@@ -73,6 +75,26 @@ async def test_a_turn_under_way_is_told_off_and_the_next_works(start) -> None:  
 async def health(gateway: Gateway) -> httpx.Response:
     async with httpx.AsyncClient(base_url=gateway.http) as client:
         return await client.get("/health")
+
+
+async def test_the_successor_has_been_waiting(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(engine_client, "SPARE_AFTER_S", 0.0)
+    with start() as gateway:
+        for _ in range(200):
+            if len(waiting := children() - {gateway.state.services.engine.pid}) == 1:
+                break
+            await asyncio.sleep(0.05)
+        await kill_engine(gateway)
+        async with gateway.call() as caller:
+            await caller.speak()
+            await caller.until("response.done")
+        assert {gateway.state.services.engine.pid} == waiting
+
+
+def children() -> set[int]:
+    """Process ids of what this process has spawned."""
+    tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return {int(pid) for task in tasks for pid in task.read_text().split()}
 
 
 async def test_an_engine_that_hangs_is_replaced(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -17,9 +17,11 @@ LISTEN_S = 8.0
 REPLIES = 6
 
 
-async def measure(url: str, server_pid: int, replies: int = REPLIES) -> Report:
-    """Typed questions, so that only thinker, talker and codec work; then an open microphone."""
-    engine = engine_pid(server_pid)
+async def measure(url: str, engine: int, replies: int = REPLIES) -> Report:
+    """Typed questions, so that only thinker, talker and codec work; then an open microphone.
+
+    `engine` is the engine's process id, as the server's /health tells it.
+    """
     spoken_s = 0.0
     async with connect(url) as call:
         await call.ask("Hello.")  # warm
@@ -63,14 +65,6 @@ def cpu_s(pid: int) -> float:
     fields = _proc(pid, "stat").rsplit(")", 1)[1].split()
     user_ticks, system_ticks = int(fields[11]), int(fields[12])  # utime and stime, see proc(5)
     return (user_ticks + system_ticks) / os.sysconf("SC_CLK_TCK")
-
-
-def engine_pid(server_pid: int) -> int:
-    """The child of the server that runs the engine."""
-    for child in _proc(server_pid, f"task/{server_pid}/children").split():
-        if "voiceserver.engine" in _proc(int(child), "cmdline"):
-            return int(child)
-    raise VoiceserverError("the engine process was not found among the server's children")
 
 
 def _proc(pid: int, name: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx
+
 from voiceserver.errors import VoiceserverError
 
 READY_LINE = "voiceserver is ready: open "  # what `voiceserver serve` prints before the address
@@ -24,6 +26,11 @@ class RunningServer:
     url: str  # ws://...
     page: str  # http://...
     pid: int | None  # None: somebody else's
+
+
+def engine_pid(page: str) -> int:
+    """Process id of the engine of the server at this address."""
+    return int(httpx.get(f"{page}/health").json()["engine_pid"])
 
 
 @contextmanager

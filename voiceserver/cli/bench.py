@@ -10,8 +10,7 @@ import asyncio
 import typer
 from rich.console import Console
 
-from voiceserver.bench.server import server_at
-from voiceserver.errors import VoiceserverError
+from voiceserver.bench.server import engine_pid, server_at
 
 app = typer.Typer(help="Measure latency, quality and cost.", no_args_is_help=True)
 
@@ -76,9 +75,7 @@ def cost(
     from voiceserver.bench import cost as bench
 
     with server_at(None, 1) as server:
-        if server.pid is None:
-            raise VoiceserverError("the cost is measured on a server of one's own")
-        report = asyncio.run(bench.measure(server.url, server.pid, replies))
+        report = asyncio.run(bench.measure(server.url, engine_pid(server.page), replies))
     report.show(as_json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 
 from voiceserver.config import EngineConfig, cache_folder, models_folder
@@ -19,14 +20,23 @@ from voiceserver.engine.nano.model import Nano, NanoFiles  # noqa: E402
 
 def main() -> int:
     """Parse the command line and serve."""
+    # Ctrl-C reaches the whole process group; the gateway decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="engine: %(levelname)s %(message)s")
     parser = argparse.ArgumentParser(prog="voiceserver.engine")
     parser.add_argument("--socket", required=True, help="Unix socket the gateway listens on")
+    parser.add_argument(
+        "--on-call",
+        action="store_true",
+        help="wait for a line on standard input before the weights are loaded; end at its end",
+    )
     parser.add_argument("--model", default=EngineConfig.model, choices=["nano"])
     parser.add_argument("--slots", type=int, default=EngineConfig.slots)
     parser.add_argument("--run-ahead", type=float, default=EngineConfig.run_ahead_s)
     parser.add_argument("--seed", type=int, default=EngineConfig.seed)
     arguments = parser.parse_args()
+    if arguments.on_call and not sys.stdin.readline():
+        return 0  # the gateway has gone and never needed this process
     config = EngineConfig(arguments.model, arguments.slots, arguments.run_ahead, arguments.seed)
     try:
         serve(arguments.socket, config, lambda doorbell: load_nano(config, doorbell))

@@ -87,9 +87,6 @@ def serve(socket_path: str, config: EngineConfig, load: Callable[[Doorbell], Fam
         doorbell.ring()
 
     signal.signal(signal.SIGTERM, end)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the gateway decides
     link = GatewayLink(socket_path)
     family = load(doorbell)
     loop = Loop(family, config, MonotonicClock())

@@ -103,6 +103,7 @@ def _add_information(app: FastAPI, state: GatewayState, started_at: int) -> None
         body = {
             "status": status,
             "engine": "ready" if up else "down",
+            "engine_pid": engine.pid,
             "model": state.config.model,
             "sessions": len(state.connections),
             "session_limit": state.config.limits.sessions,

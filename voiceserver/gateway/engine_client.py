@@ -1,7 +1,8 @@
 """The gateway's side of the engine: keeps one engine process alive and passes messages to and fro.
 
-When the process dies every session is told, a new one is started at once, and the sessions are
-opened again in it. Conversations live in the sessions, not here.
+When the process dies every session is told, its successor, which has been waiting with everything
+imported, is started at once, and the sessions are opened again in it. Conversations live in the
+sessions, not here.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ log = logging.getLogger("voiceserver.gateway")
 FIRST_READY_S = 180.0  # loading weights on a busy two-core machine
 REOPEN_WAIT_S = 30.0  # how long a newcomer waits for an engine that is restarting
 ANSWER_S = 15.0  # an engine that takes longer to open a session is stuck
+SPARE_AFTER_S = 5.0  # after an engine is ready: the first caller gets the processor first
 _LONGEST_PAUSE_S = 5.0  # between attempts, when engines die before they are ready
 
 
@@ -62,6 +64,8 @@ class EngineClient:
         self._command = command or engine_command(config)
         self._metrics = metrics
         self._process: EngineProcess | None = None
+        self._spare = EngineProcess(self._command)  # the next process to be started
+        self._spawning: asyncio.Task[None] | None = None
         self._listeners: dict[str, EngineListener] = {}
         self._opening: dict[str, asyncio.Future[None]] = {}
         self._ready_event = asyncio.Event()
@@ -94,6 +98,8 @@ class EngineClient:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError, EngineUnavailable):
                 await self._supervisor
+        await self._stop_spawning()
+        await self._spare.stop()
 
     # --- sessions ----------------------------------------------------------------------------
 
@@ -159,7 +165,9 @@ class EngineClient:
 
     async def _one_life(self) -> bool:
         """Run the engine until it ends; return whether it was ever ready."""
-        process = self._process = EngineProcess(self._command)
+        await self._stop_spawning()
+        process = self._process = self._spare
+        self._spare = EngineProcess(self._command)
         was_ready = False
         try:
             await process.start()
@@ -175,6 +183,16 @@ class EngineClient:
             self._gone()
             await process.stop()
         return was_ready
+
+    async def _spawn_spare(self) -> None:
+        await asyncio.sleep(SPARE_AFTER_S)
+        await self._spare.spawn()
+
+    async def _stop_spawning(self) -> None:
+        if self._spawning is not None:
+            self._spawning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._spawning
 
     def _gone(self) -> None:
         """The process is no longer there: tell everybody at once."""
@@ -193,6 +211,7 @@ class EngineClient:
             case EngineReady():
                 self.ready = message
                 self._metrics.engine_up.set(1)
+                self._spawning = asyncio.create_task(self._spawn_spare(), name="spare engine")
                 for session_id in self._listeners.keys() - self._opening.keys():
                     self.send(OpenSession(session_id))
                 self._ready_event.set()

@@ -1,6 +1,7 @@
 """One life of the engine process: spawned, connected over a private unix socket, read to its end.
 
-Does not restart anything and knows no sessions; `engine_client` does.
+A process may be spawned long before it is started: it then has imported what it needs, which is
+half of what starting takes. Does not restart anything and knows no sessions; `engine_client` does.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def engine_command(config: EngineConfig) -> list[str]:
         sys.executable,
         "-m",
         "voiceserver.engine",
+        "--on-call",
         f"--model={config.model}",
         f"--slots={config.slots}",
         f"--run-ahead={config.run_ahead_s}",
@@ -37,7 +39,7 @@ def engine_command(config: EngineConfig) -> list[str]:
 
 
 class EngineProcess:
-    """A running engine. Use `start`, iterate `messages`, then `stop`."""
+    """An engine. `spawn` it ahead of need or not, `start`, iterate `messages`, then `stop`."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = list(command)
@@ -51,19 +53,30 @@ class EngineProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def _socket_path(self) -> Path:
+        return Path(self._folder.name) / "engine.sock"
+
+    async def spawn(self) -> None:
+        """Have a process that waits to be started, with nothing loaded."""
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, str(self._socket_path), stdin=asyncio.subprocess.PIPE
+            )
+
     async def start(self) -> None:
-        """Spawn the process and wait until it has connected."""
-        path = Path(self._folder.name) / "engine.sock"
+        """Call the process to work and wait until it has connected."""
         connected = asyncio.Event()
 
         def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self._reader, self._writer = reader, writer
             connected.set()
 
-        self._server = await asyncio.start_unix_server(on_connect, path)
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, str(path), stdin=asyncio.subprocess.DEVNULL
-        )
+        self._server = await asyncio.start_unix_server(on_connect, self._socket_path)
+        await self.spawn()
+        assert self._process is not None, "spawned above"
+        assert self._process.stdin is not None, "spawned with a pipe"
+        self._process.stdin.write(b"\n")
         ended = asyncio.ensure_future(self._process.wait())
         there = asyncio.ensure_future(connected.wait())
         try:
