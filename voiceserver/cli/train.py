@@ -53,7 +53,7 @@ def codec(
 
 @app.command()
 def talker(
-    minutes: float = typer.Option(90.0, min=0.01, help="To train, earlier runs included."),
+    minutes: float = typer.Option(75.0, min=0.01, help="To train, earlier runs included."),
     hours: float = _HOURS,
     replies: int = _REPLIES,
     seed: int = _SEED,
