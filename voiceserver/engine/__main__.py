@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import select
 import signal
 import sys
 
@@ -35,7 +36,7 @@ def main() -> int:
     parser.add_argument("--run-ahead", type=float, default=EngineConfig.run_ahead_s)
     parser.add_argument("--seed", type=int, default=EngineConfig.seed)
     arguments = parser.parse_args()
-    if arguments.on_call and not sys.stdin.readline():
+    if arguments.on_call and not called():
         return 0  # the gateway has gone and never needed this process
     config = EngineConfig(arguments.model, arguments.slots, arguments.run_ahead, arguments.seed)
     try:
@@ -44,6 +45,14 @@ def main() -> int:
         print(f"engine: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def called() -> bool:
+    """Wait for the gateway's call, ready to load at once; False if it ends without one."""
+    there, _, _ = select.select([sys.stdin], [], [], 0)
+    if not there:  # else loading does both side by side
+        Nano.import_networks()
+    return bool(sys.stdin.readline())
 
 
 def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:

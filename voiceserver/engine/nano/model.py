@@ -57,6 +57,12 @@ class Nano:
         self._replies: dict[int, Reply] = {}
         self._echoes: dict[int, EchoTracker] = {}
 
+    @staticmethod
+    def import_networks() -> None:
+        """Import torch and what needs it; this takes longer than loading the weights."""
+        import voiceserver.engine.nano.thinker
+        import voiceserver.engine.nano.voice  # noqa: F401
+
     @classmethod
     def load(cls, files: NanoFiles, slots: int, wake: Callable[[], None]) -> Nano:
         """Load and warm everything; the listener loads on the other core."""
