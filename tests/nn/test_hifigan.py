@@ -9,6 +9,7 @@ from voiceserver.nn.streaming import SlotContexts, Tape, zero_contexts
 
 @pytest.fixture(scope="module")
 def vocoder() -> HifiGan:
+    torch.set_num_threads(1)  # threads that wait for one another crawl on a busy machine
     torch.manual_seed(0)
     return HifiGan().double().eval()
 
