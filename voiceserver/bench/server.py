@@ -25,7 +25,6 @@ STOP_S = 15.0
 class RunningServer:
     url: str  # ws://...
     page: str  # http://...
-    pid: int | None  # None: somebody else's
 
 
 def engine_pid(page: str) -> int:
@@ -37,7 +36,7 @@ def engine_pid(page: str) -> int:
 def server_at(url: str | None, sessions: int | None = None) -> Iterator[RunningServer]:
     """The server at this address, or one of our own while the context lasts."""
     if url is not None:
-        yield RunningServer(url, url.replace("ws", "http", 1), None)
+        yield RunningServer(url, url.replace("ws", "http", 1))
         return
     command = [sys.executable, "-m", "voiceserver", "serve", "--host", "127.0.0.1", "--port", "0"]
     if sessions is not None:
@@ -53,7 +52,7 @@ def _own_server(command: list[str], environment: dict[str, str]) -> Iterator[Run
     )
     try:
         page = _wait_until_ready(process)
-        yield RunningServer(page.replace("http", "ws", 1), page, process.pid)
+        yield RunningServer(page.replace("http", "ws", 1), page)
     finally:
         process.terminate()
         try:
