@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"clock"},
     "assets": {"config", "errors"},
     "audio": {"clock", "errors"},
-    "kernels": {"errors"},
+    "kernels": {"errors", "config"},
     "nn": {"kernels", "audio", "clock", "errors"},
     "engine": {"nn", "kernels", "audio", "assets", *BASE},
     "session": {"engine.messages", "clock", "errors", "config"},
