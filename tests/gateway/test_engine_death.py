@@ -11,7 +11,7 @@ import httpx
 import pytest
 from gateway_calls import Gateway, tone
 
-from voiceserver.engine.messages import Respond
+from voiceserver.engine.messages import OpenSession, Respond
 from voiceserver.gateway import engine_client
 
 
@@ -39,11 +39,9 @@ async def test_a_killed_engine_is_replaced_and_the_conversation_kept(start) -> N
             done = (await caller.until("response.done"))["response"]
             assert done["status"] == "failed"
             assert done["status_details"]["error"]["code"] == "engine_restarted"
-            for _ in range(200):
-                if gateway.state.services.engine.ready is not None:
-                    break
+            while len(gateway.told(caller.session_id, OpenSession)) < 2:  # the new engine's, too
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
             await caller.speak()
             assert (await caller.until("response.done"))["response"]["status"] == "completed"
             texts = [m.text for m in gateway.told(caller.session_id, Respond)[-1].dialogue]
