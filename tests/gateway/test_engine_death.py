@@ -39,7 +39,9 @@ async def test_a_killed_engine_is_replaced_and_the_conversation_kept(start) -> N
             done = (await caller.until("response.done"))["response"]
             assert done["status"] == "failed"
             assert done["status_details"]["error"]["code"] == "engine_restarted"
-            while len(gateway.told(caller.session_id, OpenSession)) < 2:  # the new engine's, too
+            for _ in range(600):
+                if len(gateway.told(caller.session_id, OpenSession)) == 2:  # the new engine's, too
+                    break
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.3)
             await caller.speak()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
-import pytest
 from gateway_calls import Caller, Event, Gateway, silence, tone
 
 from voiceserver.engine.messages import Cancel, Respond
