@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +15,11 @@ def live_server() -> Iterator[RunningServer]:
     """`voiceserver serve` in a process of its own, for the whole test run."""
     with server_at(None) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def random_mini_omni(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a whole Mini-Omni checkpoint, reduced in size, with random weights."""
+    from .mini_omni.random_checkpoint import write_checkpoint  # needs torch
+
+    return write_checkpoint(tmp_path_factory.mktemp("mini-omni"))
