@@ -2,8 +2,8 @@
 
 Whisper was trained on windows padded to 30 s, and without that padding its decoder does not know
 when to stop and repeats itself. So only the utterance itself is encoded, and the encoder's output
-is extended to 30 s with what it says about silence at those positions, computed once: the decoder
-sees what it is used to, at a fifth of the time and the same error rate.
+is extended by 13 s of what it says about silence at those positions, computed once: the decoder
+sees what it is used to, at a fraction of the time and the same error rate.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ WINDOW_S = 30
 WINDOW_SAMPLES = WINDOW_S * LISTEN_RATE_HZ
 STATE_SAMPLES = 2 * HOP_SAMPLES  # one encoder state for two mel frames
 WINDOW_STATES = exact_div(WINDOW_SAMPLES, STATE_SAMPLES)  # 1500
+# Silence after the utterance, 13 s: with all of it up to 30 s a short question costs a quarter more,
+# with 10 s the word errors begin to rise (15 of 672 against 13).
+SILENT_STATES = 650
 PAD_SAMPLES = exact_div(LISTEN_RATE_HZ * 3, 10)  # real silence after the utterance
 SHORTEST_SAMPLES = exact_div(LISTEN_RATE_HZ, 10)
 ROUND_SAMPLES = exact_div(LISTEN_RATE_HZ, 10)
@@ -61,7 +64,8 @@ class Recogniser:
         if len(samples) < SHORTEST_SAMPLES:
             return ""
         states = self._encode(_padded(samples))
-        states = np.concatenate([states, self._silence[:, states.shape[1] :]], axis=1)
+        said = states.shape[1]
+        states = np.concatenate([states, self._silence[:, said : said + SILENT_STATES]], axis=1)
         seconds = len(samples) / LISTEN_RATE_HZ
         (result,) = self._model.generate(
             ctranslate2.StorageView.from_array(np.ascontiguousarray(states)),
