@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, cast
+
+from voiceserver.errors import VoiceserverError
 
 # What an assistant is told when nobody says what it should be.
 DEFAULT_INSTRUCTIONS = (
@@ -43,6 +46,17 @@ def assets_folder() -> Path | None:
     """Folder with weights already at hand, VOICESERVER_ASSETS: tried before any download."""
     own = os.environ.get("VOICESERVER_ASSETS")
     return Path(own) if own else None
+
+
+Kernels = Literal["torch", "triton"]
+
+
+def kernels_override() -> Kernels | None:
+    """VOICESERVER_KERNELS: how all ops run, instead of Triton on CUDA and torch elsewhere."""
+    own = os.environ.get("VOICESERVER_KERNELS") or None
+    if own not in (None, "torch", "triton"):
+        raise VoiceserverError(f"VOICESERVER_KERNELS is {own!r}; it may be torch or triton")
+    return cast(Kernels | None, own)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,28 @@
+"""The ops of a decode step: a Triton kernel on CUDA, its torch twin elsewhere.
+
+Each file holds one op: its contract, `naive` in torch (the oracle, and what runs on a CPU) and
+`fused` in Triton, with one signature. VOICESERVER_KERNELS=torch|triton overrides the choice.
+"""
+
+from __future__ import annotations
+
+from voiceserver.kernels import attention, embedding, gate, norm, rope, sampling
+from voiceserver.kernels.dispatch import dispatched, forced, uses_triton
+
+add_rms_norm = dispatched(norm.naive, norm.fused)
+rope_append = dispatched(rope.naive, rope.fused)
+decode_attention = dispatched(attention.naive, attention.naive)
+swiglu = dispatched(gate.naive, gate.fused)
+embedding_mean = dispatched(embedding.naive, embedding.fused)
+sample_heads = dispatched(sampling.naive, sampling.naive)
+
+__all__ = [
+    "add_rms_norm",
+    "decode_attention",
+    "embedding_mean",
+    "forced",
+    "rope_append",
+    "sample_heads",
+    "swiglu",
+    "uses_triton",
+]

@@ -1,0 +1,29 @@
+"""What kernel files need of Triton, also where it is not installed: there the twins run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:
+    triton = tl = None
+
+__all__ = ["Pointer", "Scalar", "constexpr", "jit", "power_of_2", "tl"]
+
+# Annotations of kernel parameters; Triton looks for the name `constexpr` in them.
+constexpr = Any
+Pointer = Any
+Scalar = Any
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """`triton.jit`; without Triton the function stays as it is and is never launched."""
+    return function if triton is None else triton.jit(function)
+
+
+def power_of_2(size: int) -> int:
+    """The smallest power of two that is not below `size`: what a block must measure."""
+    return 1 << (size - 1).bit_length()

@@ -1,0 +1,75 @@
+"""Residual sum and RMS norm in one pass.
+
+    total = x + delta                                      [N, D], dtype of x
+    normed = total / sqrt(mean(total^2) + epsilon) * weight  [N, D], dtype of weight
+
+Computed in float32. `delta` may be None (then total is x itself) and may have a dtype of its own,
+so that a float32 residual stream runs between bfloat16 layers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+
+
+def naive(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """x + delta, and its RMS norm. x, delta: [N, D], weight: [D]"""
+    total = x if delta is None else (x + delta).to(x.dtype)
+    exact = total.float()
+    scale = exact.square().mean(dim=-1, keepdim=True).add_(epsilon).rsqrt_()
+    return total, torch.mul(exact, scale).mul_(weight).to(weight.dtype)
+
+
+def fused(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """As `naive`: one program a row."""
+    count, size = x.shape
+    assert x.stride(1) == weight.stride(0) == 1, "numbers of a row must lie together"
+    assert delta is None or (delta.shape == x.shape and delta.stride(1) == 1), "delta is unlike x"
+    total = x if delta is None else torch.empty(count, size, dtype=x.dtype, device=x.device)
+    normed = torch.empty(count, size, dtype=weight.dtype, device=x.device)
+    _kernel[(count,)](
+        x,
+        x if delta is None else delta,
+        weight,
+        total,
+        normed,
+        x.stride(0),
+        x.stride(0) if delta is None else delta.stride(0),
+        SIZE=size,
+        EPSILON=epsilon,
+        HAS_DELTA=delta is not None,
+        BLOCK=power_of_2(size),
+    )
+    return total, normed
+
+
+@jit
+def _kernel(
+    x_pointer: Pointer,
+    delta_pointer: Pointer,
+    weight_pointer: Pointer,
+    total_pointer: Pointer,
+    normed_pointer: Pointer,
+    x_stride: Scalar,
+    delta_stride: Scalar,
+    SIZE: constexpr,
+    EPSILON: constexpr,
+    HAS_DELTA: constexpr,
+    BLOCK: constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64)
+    lane = tl.arange(0, BLOCK)
+    inside = lane < SIZE
+    total = tl.load(x_pointer + row * x_stride + lane, inside, 0.0).to(tl.float32)
+    if HAS_DELTA:
+        total += tl.load(delta_pointer + row * delta_stride + lane, inside, 0.0).to(tl.float32)
+        stored = total.to(total_pointer.dtype.element_ty)
+        tl.store(total_pointer + row * SIZE + lane, stored, inside)
+        total = stored.to(tl.float32)  # what the next layer will read is what is normed
+    scale = 1.0 / tl.sqrt(tl.sum(total * total) / SIZE + EPSILON)
+    weight = tl.load(weight_pointer + lane, inside, 0.0).to(tl.float32)
+    normed = (total * scale * weight).to(normed_pointer.dtype.element_ty)
+    tl.store(normed_pointer + row * SIZE + lane, normed, inside)
