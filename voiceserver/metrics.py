@@ -45,6 +45,11 @@ class Metrics:
             "Pieces of assistant audio that came after the listener had run out of sound",
             registry=registry,
         )
+        self.audio_concealed = Counter(
+            "voiceserver_audio_concealed_frames",
+            "Frames whose codes were no sound and that were covered up, of replies that ended",
+            registry=registry,
+        )
         self.engine_restarts = Counter(
             "voiceserver_engine_restarts", "Engine processes that died", registry=registry
         )

@@ -24,7 +24,7 @@ from voiceserver.engine.family import (
     Work,
     Written,
 )
-from voiceserver.engine.messages import EndReason, WordTiming
+from voiceserver.engine.messages import ChatMessage, EndReason, WordTiming
 
 
 @dataclass
@@ -40,6 +40,7 @@ class WordFamily:
     to_speak: dict[int, list[str]] = field(default_factory=dict)
     talked: list[list[int]] = field(default_factory=list)
     lengths: dict[int, int] = field(default_factory=dict)
+    turns: list[tuple[int, int, tuple[ChatMessage, ...]]] = field(default_factory=list)
     fail: set[str] = field(default_factory=set)  # names of methods that raise
 
     def __post_init__(self) -> None:
@@ -68,6 +69,11 @@ class WordFamily:
         self, slot: int, request_id: int, start_sample: int, end_sample: int
     ) -> None:
         self.heard.append(TurnScore(slot, request_id, 0.75))
+
+    def turn_began(
+        self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]
+    ) -> None:
+        self.turns.append((slot, start_sample, dialogue))
 
     def listen(self) -> list[Heard]:
         heard, self.heard = self.heard, []

@@ -59,7 +59,7 @@ def test_the_dialogue_fits_the_thinkers_window() -> None:
     conversation = Conversation("c", 64)
     for i in range(10):
         conversation.add(typed(f"i{i}", "x" * 1000))
-    dialogue = conversation.dialogue("Be kind.", and_user="and now?")
+    dialogue = conversation.dialogue("Be kind.", and_item=typed("new", "and now?"))
     assert dialogue[0].text == "Be kind."
     assert dialogue[-1].text == "and now?"
     assert sum(len(m.text) for m in dialogue[1:]) <= DIALOGUE_CHARS

@@ -64,6 +64,7 @@ class Task:
     temperature: float
     seed: int
     verbatim: str | None = None
+    item_id: str = ""  # of the reply
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Ended:
     text_tokens: int = 0
     audio_frames: int = 0
     message: str = ""
+    concealed_frames: int = 0
 
 
 Made = Written | Spoken | Ended
@@ -112,6 +114,7 @@ class Shape:
     slots: int
     voice_rate_hz: int
     frame_samples: int
+    hears_audio: bool = False  # replies to the user's voice itself, see EngineReady
 
     @property
     def frame_s(self) -> float:
@@ -152,6 +155,10 @@ class Family(Protocol):
     def predict_turn_end(
         self, slot: int, request_id: int, start_sample: int, end_sample: int
     ) -> None: ...
+
+    def turn_began(self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """The user has begun to speak; only told if `shape.hears_audio`."""
+        ...
 
     def listen(self) -> list[Heard]:
         """Analyse a bounded piece of what was heard; collect what finished in the background."""

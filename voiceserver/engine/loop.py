@@ -46,6 +46,7 @@ from voiceserver.engine.messages import (
     SpeechActivity,
     TextDelta,
     ToEngine,
+    TurnBegan,
     TurnEnd,
     UserAudio,
 )
@@ -83,7 +84,9 @@ class Loop:
     def ready(self) -> EngineReady:
         """The greeting to send before anything else."""
         shape = self._family.shape
-        return EngineReady(shape.name, shape.slots, shape.voice_rate_hz, shape.frame_samples)
+        return EngineReady(
+            shape.name, shape.slots, shape.voice_rate_hz, shape.frame_samples, shape.hears_audio
+        )
 
     def put(self, messages: Iterable[ToEngine]) -> None:
         self._inbox.extend(messages)
@@ -129,6 +132,8 @@ class Loop:
                 self._family.recognise(slot, request_id, start_sample, end_sample, final)
             case PredictTurnEnd(_, request_id, start_sample, end_sample):
                 self._family.predict_turn_end(slot, request_id, start_sample, end_sample)
+            case TurnBegan(_, start_sample, dialogue):
+                self._family.turn_began(slot, start_sample, dialogue)
             case Respond():
                 self._respond(slot, message)
             case Cancel(_, epoch):
@@ -161,6 +166,7 @@ class Loop:
             temperature=message.temperature,
             seed=seed,
             verbatim=message.verbatim,
+            item_id=message.item_id,
         )
         try:
             self._family.begin(slot, task)
@@ -236,10 +242,8 @@ class Loop:
                         self._play(reply, piece)
                     if len(samples) or words:  # a first frame may only fill the voice's delays
                         self._outbox.append(AudioDelta(*address, pcm16(samples), words))
-                case Ended(_, reason, prompt, text_tokens, frames, why):
-                    self._outbox.append(
-                        ResponseEnded(*address, reason, prompt, text_tokens, frames, why)
-                    )
+                case Ended():
+                    self._outbox.append(_ended_message(address, piece))
                     del self._replies[piece.slot]
 
     def _play(self, reply: Reply, piece: Spoken) -> None:
@@ -253,6 +257,21 @@ class Loop:
             self._family.stop(slot)
             if slot in self._replies:
                 self._deliver([failed(slot, error)])
+
+
+def _ended_message(address: tuple[str, int, str], ended: Ended) -> ResponseEnded:
+    session_id, epoch, response_id = address
+    return ResponseEnded(
+        session_id=session_id,
+        epoch=epoch,
+        response_id=response_id,
+        reason=ended.reason,
+        prompt_tokens=ended.prompt_tokens,
+        text_tokens=ended.text_tokens,
+        audio_frames=ended.audio_frames,
+        message=ended.message,
+        concealed_frames=ended.concealed_frames,
+    )
 
 
 def pcm16(samples: np.ndarray) -> bytes:

@@ -16,10 +16,21 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ChatMessage:
-    """One message of the dialogue as the thinker reads it."""
+    """One message of the dialogue as a model reads it: its text, or the user's voice itself."""
 
     role: Literal["system", "user", "assistant"]
     text: str
+    item_id: str = ""  # of the conversation item it comes from
+    start_sample: int | None = None  # where a spoken message lies on this engine's input clock
+    end_sample: int | None = None
+    heard_s: float | None = None  # how much of a spoken reply was heard; None: all of it
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What tells this message from others: the voice where there is one, else the words."""
+        if self.start_sample is not None:
+            return self.role, self.item_id, self.start_sample
+        return self.role, self.text
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,19 @@ class PredictTurnEnd:
 
 
 @dataclass(frozen=True)
+class TurnBegan:
+    """A user's turn has begun at `start_sample`, after this dialogue; told if `hears_audio`.
+
+    A model that hears may read the turn while it is being spoken. Said again when the dialogue
+    before the turn changes, and of no consequence for the reply: Respond has everything it needs.
+    """
+
+    session_id: str
+    start_sample: int
+    dialogue: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True)
 class Respond:
     """Write a reply to the dialogue, and speak it if `speak`.
 
@@ -107,6 +131,7 @@ class Respond:
     max_tokens: int  # of text
     temperature: float  # 0 is greedy
     verbatim: str | None = None  # speak exactly this text instead of thinking (`voiceserver say`)
+    item_id: str = ""  # the conversation item that the reply becomes
 
 
 @dataclass(frozen=True)
@@ -117,7 +142,16 @@ class Cancel:
     epoch: int
 
 
-ToEngine = OpenSession | CloseSession | UserAudio | Recognise | PredictTurnEnd | Respond | Cancel
+ToEngine = (
+    OpenSession
+    | CloseSession
+    | UserAudio
+    | Recognise
+    | PredictTurnEnd
+    | TurnBegan
+    | Respond
+    | Cancel
+)
 
 # --- engine -> gateway ----------------------------------------------------------------------------
 
@@ -130,6 +164,7 @@ class EngineReady:
     slots: int
     voice_rate_hz: int  # rate of AudioDelta.pcm16
     frame_samples: int  # samples of one talker frame at voice_rate_hz
+    hears_audio: bool = False  # replies to the user's voice itself and waits for no transcript
 
 
 @dataclass(frozen=True)
@@ -205,6 +240,7 @@ class ResponseEnded:
     text_tokens: int
     audio_frames: int
     message: str = ""  # what went wrong, when FAILED
+    concealed_frames: int = 0  # of the audio: what the model made there was no sound
 
 
 FromEngine = (

@@ -6,7 +6,8 @@ Stands between what was heard and the speaker; keeps only the turns that still w
 from __future__ import annotations
 
 from voiceserver.errors import ClientError
-from voiceserver.session.conversation import Conversation, fit
+from voiceserver.session.conversation import Conversation, fit, same_dialogue
+from voiceserver.session.items import Item
 from voiceserver.session.settings import ReplyOptions, SessionSettings
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks
@@ -24,40 +25,51 @@ class Answerer:
         self._expected: set[str] = set()  # items of ended turns to be answered once read
         self._next: str | None = None  # a turn that ended while another reply went on
 
-    def prepare(self, text: str, marks: TurnMarks) -> None:
-        """The user may have finished: start on the answer, to have it when they have."""
+    def prepare(self, item: Item, marks: TurnMarks) -> None:
+        """The user may have finished this: start on the answer, to have it when they have."""
         turns = self.settings.turns
-        if not text or turns is None or not turns.create_response or self._speaker.active:
+        if turns is None or not turns.create_response or self._speaker.active:
             return
-        dialogue = self._conversation.dialogue(self.settings.instructions, and_user=text)
+        if not self._conversation.is_readable(item):
+            return
+        dialogue = self._conversation.dialogue(self.settings.instructions, and_item=item)
         self._speaker.prepare(self.settings.reply_options(), dialogue, marks)
 
     def expect(self, item_id: str) -> None:
         """This turn is to be answered as soon as it has been read."""
         self._expected.add(item_id)
 
-    def turn_read(self, item_id: str, text: str, marks: TurnMarks, now_s: float) -> None:
+    def turn_heard(self, item: Item, marks: TurnMarks, now_s: float) -> None:
+        """A turn is over; answer it if that was expected and the engine needs no text for it."""
+        if self._conversation.is_heard(item):
+            self.turn_read(item, marks, now_s)
+
+    def turn_read(self, item: Item, marks: TurnMarks, now_s: float) -> None:
         """A turn's text is known; answer it if that was expected."""
         self.run_waiting()
-        if item_id in self._expected:
-            self._expected.discard(item_id)
-            self._answer(item_id, text, marks, now_s)
+        if item.item_id in self._expected:
+            self._expected.discard(item.item_id)
+            self._answer(item, marks, now_s)
 
-    def _answer(self, item_id: str, text: str, marks: TurnMarks, now_s: float) -> None:
-        if not text:  # nothing was said, so there is nothing to answer
+    def _answer(self, item: Item, marks: TurnMarks, now_s: float) -> None:
+        if not self._conversation.is_readable(item):  # nothing was said: nothing to answer
             self._speaker.drop_held()
             return
         if self._speaker.active is not None:
-            self._next = item_id
+            self._next = item.item_id
             return
-        self.begin_now(item_id, marks, now_s)
+        self.begin_now(item.item_id, marks, now_s)
 
     def begin_now(self, item_id: str, marks: TurnMarks, now_s: float) -> None:
         """Answer the conversation as it stands, with the prepared reply if that still fits."""
         dialogue = self._conversation.dialogue(self.settings.instructions)
         options = self.settings.reply_options()
         held = self._speaker.held
-        if held is not None and held.dialogue == dialogue and held.options == options:
+        if (
+            held is not None
+            and held.options == options
+            and same_dialogue(held.dialogue or (), dialogue)
+        ):
             self._speaker.release(item_id, marks, now_s)
         else:
             self._speaker.begin(options, dialogue, item_id, marks)
@@ -82,7 +94,10 @@ class Answerer:
         if options.dialogue is not None:
             own = list(options.dialogue)
             self._speaker.run_waiting(fit(own, options.instructions, len(own)))
-        elif not any(item.awaits_text for item in self._conversation.items()):
+        elif not any(
+            item.awaits_text and not self._conversation.is_heard(item)
+            for item in self._conversation.items()
+        ):
             self._speaker.run_waiting(self._conversation.dialogue(options.instructions))
 
     def reply_over(self, now_s: float) -> None:
@@ -91,7 +106,7 @@ class Answerer:
         item = self._conversation.get(item_id) if item_id is not None else None
         if item is not None:
             marks = TurnMarks(0, now_s, end_of_turn_s=now_s)
-            self._answer(item.item_id, item.text, marks, now_s)
+            self._answer(item, marks, now_s)
 
     def interrupted(self) -> None:
         """The user speaks again: a turn that was still waiting is part of the past."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from voiceserver.engine.messages import ChatMessage, WordTiming
 from voiceserver.errors import ClientError
@@ -37,6 +37,8 @@ class Conversation:
         self._order: list[str] = []
         self._items: dict[str, Item] = {}
         self._spoken: dict[str, Spoken] = {}
+        # Where on the audio clock the present engine began to hear; None: it only reads.
+        self.heard_from_sample: int | None = None
 
     def __len__(self) -> int:
         return len(self._order)
@@ -122,21 +124,40 @@ class Conversation:
         """Let an assistant's item hold only the words heard. May be corrected by a later call."""
         item, spoken = self._items.get(item_id), self._spoken.get(item_id)
         if item is not None and spoken is not None:
-            self._items[item_id] = item.with_part_text(0, spoken.heard_text(heard_s))
+            cut = item.with_part_text(0, spoken.heard_text(heard_s))
+            self._items[item_id] = replace(cut, heard_s=heard_s)
 
-    def dialogue(self, instructions: str, *, and_user: str = "") -> tuple[ChatMessage, ...]:
-        """The conversation as the thinker reads it, with `and_user` as a turn not yet committed."""
-        messages = list(chat_messages(self.items()))
-        if and_user:
-            messages.append(ChatMessage("user", and_user))
-        return fit(messages, instructions, self._dialogue_messages)
+    def dialogue(
+        self, instructions: str, *, and_item: Item | None = None
+    ) -> tuple[ChatMessage, ...]:
+        """The conversation as the model reads it, with `and_item` as a turn not yet committed."""
+        items = self.items() if and_item is None else (*self.items(), and_item)
+        return fit(list(self.messages(items)), instructions, self._dialogue_messages)
 
+    def messages(self, items: Iterable[Item]) -> Iterable[ChatMessage]:
+        """What the items say to the present engine, those left out that say nothing."""
+        for item in items:
+            if item.kind != "message" or item.role is None or not self.is_readable(item):
+                continue
+            message = ChatMessage(item.role, item.text.strip(), item.item_id, heard_s=item.heard_s)
+            if (span := self._heard_span(item)) is not None:
+                message = replace(message, start_sample=span[0], end_sample=span[1])
+            yield message
 
-def chat_messages(items: Iterable[Item]) -> Iterable[ChatMessage]:
-    """The messages among the items that say something."""
-    for item in items:
-        if item.kind == "message" and item.role is not None and (text := item.text.strip()):
-            yield ChatMessage(item.role, text)
+    def is_readable(self, item: Item) -> bool:
+        """Whether the present engine can read the item: its text, or the audio it has heard."""
+        return bool(item.text.strip()) or self.is_heard(item)
+
+    def is_heard(self, item: Item) -> bool:
+        """Whether the present engine has heard the item and needs no transcript of it."""
+        return self._heard_span(item) is not None
+
+    def _heard_span(self, item: Item) -> tuple[int, int] | None:
+        """Where the item lies on the engine's input clock, if it has heard it."""
+        zero, start, end = self.heard_from_sample, item.start_sample, item.end_sample
+        if zero is None or start is None or end is None or start < zero:
+            return None
+        return start - zero, end - zero
 
 
 def fit(
@@ -148,7 +169,12 @@ def fit(
     for message in reversed(messages[-most_messages:]):
         if kept and len(message.text) > room_chars:
             break
-        kept.append(ChatMessage(message.role, message.text[:DIALOGUE_CHARS]))
+        kept.append(replace(message, text=message.text[:DIALOGUE_CHARS]))
         room_chars -= len(message.text)
     head = [ChatMessage("system", instructions[:DIALOGUE_CHARS])] if instructions else []
     return (*head, *reversed(kept))
+
+
+def same_dialogue(first: Sequence[ChatMessage], second: Sequence[ChatMessage]) -> bool:
+    """Whether two dialogues say the same, however much of the texts is known by now."""
+    return [message.content for message in first] == [message.content for message in second]

@@ -25,6 +25,13 @@ class InterimText(EarEvent):
     text: str
 
 
+@dataclass(frozen=True)
+class HeardToPause(EarEvent):
+    """The user pauses, and the engine answers to the audio itself: they may be done."""
+
+    end_sample: int
+
+
 class ReadInPause(EarEvent):
     """The user pauses and all they said so far has been read: they may be done."""
 

@@ -11,11 +11,13 @@ from dataclasses import replace
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.config import Limits
 from voiceserver.engine.messages import (
+    ChatMessage,
     PredictTurnEnd,
     Recognise,
     Recognised,
     SpeechActivity,
     ToEngine,
+    TurnBegan,
     TurnEnd,
     UserAudio,
 )
@@ -23,6 +25,7 @@ from voiceserver.errors import ClientError
 from voiceserver.session import turns
 from voiceserver.session.ear_events import (
     EarEvent,
+    HeardToPause,
     InterimText,
     JudgedUnfinished,
     ReadInPause,
@@ -56,6 +59,7 @@ class Ears:
     ) -> None:
         self.clock = AudioClock()
         self.show_interim = False
+        self.engine_hears = False  # it answers to the audio itself
         self._session_id = session_id
         self._limits = limits
         self._new_id = new_id
@@ -70,6 +74,11 @@ class Ears:
         self._next_request = 0
         self._reading: dict[int, Hearing] = {}  # open recogniser questions
         self._judging: dict[int, int] = {}  # open turn-end questions: request -> end sample
+
+    @property
+    def heard_from_sample(self) -> int:
+        """Where on our clock the present engine's hearing begins."""
+        return self._engine_zero
 
     @property
     def settings(self) -> TurnSettings | None:
@@ -141,6 +150,12 @@ class Ears:
             self._detector = turns.TurnDetector(settings, start) if settings else None
         else:
             self._detector.settings = settings
+
+    def announce_turn(self, dialogue: tuple[ChatMessage, ...]) -> None:
+        """Tell an engine that hears of the turn being spoken, and what was said before it."""
+        if self.engine_hears and self._current is not None:
+            start = max(0, self._current.start_sample - self._engine_zero)
+            self._tell(TurnBegan(self._session_id, start, dialogue))
 
     # --- from the engine ---------------------------------------------------------------------
 
@@ -225,6 +240,8 @@ class Ears:
         match event:
             case turns.Paused(spoke_until, end_sample):
                 hearing.spoke_until_sample = spoke_until
+                if self.engine_hears:
+                    return [HeardToPause(hearing, end_sample)]
                 hearing.want(end_sample, self._ask(hearing))
             case turns.Resumed():
                 hearing.resumed()

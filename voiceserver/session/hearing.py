@@ -33,6 +33,7 @@ class Hearing:
         self.spoke_until_sample = start_sample
         self.end_sample: int | None = None  # set when the turn is over
         self.failed = False
+        self.spoken = True
         self._piece_samples = int(piece_s * LISTEN_RATE_HZ)
         self._piece_start = start_sample
         self._pieces: dict[int, str | None] = {}  # request id -> text, in order; None while open
@@ -53,6 +54,13 @@ class Hearing:
         if self._last_text is None or None in self._pieces.values():
             return None
         return " ".join(t for t in (*self._pieces.values(), self._last_text) if t)
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Where its audio lies, once it is over; None when nothing was said in it."""
+        if self.end_sample is None or not self.spoken:
+            return None
+        return self.start_sample, self.end_sample
 
     @property
     def audio_s(self) -> float:
@@ -97,7 +105,7 @@ class Hearing:
 
     def end_unspoken(self, end_sample: int) -> None:
         """The turn is over and nothing was said in it."""
-        self.end_sample, self._last_text = end_sample, ""
+        self.end_sample, self._last_text, self.spoken = end_sample, "", False
 
     def answered(self, request_id: int, text: str, failed: bool, ask: Ask) -> str | None:
         """Take an answer; return an interim text worth showing, if it was one."""

@@ -31,6 +31,9 @@ class Item:
     call_id: str = ""
     arguments: str = ""
     output: str = ""
+    start_sample: int | None = None  # where a user's spoken message lies on the audio clock
+    end_sample: int | None = None
+    heard_s: float | None = None  # of a spoken reply that was cut short
 
     @property
     def text(self) -> str:
@@ -58,9 +61,11 @@ class Item:
         return replace(self, parts=tuple(parts))
 
 
-def spoken_by_user(item_id: str, text: str | None) -> Item:
-    """A user's spoken message."""
-    return Item(item_id, role="user", parts=(Part("input_audio", text),))
+def spoken_by_user(item_id: str, text: str | None, span: tuple[int, int] | None = None) -> Item:
+    """A user's spoken message; `span` is where it lies on the audio clock."""
+    start, end = span if span is not None else (None, None)
+    parts = (Part("input_audio", text),)
+    return Item(item_id, role="user", parts=parts, start_sample=start, end_sample=end)
 
 
 def assistant_message(item_id: str, text: str, *, spoken: bool, status: ItemStatus) -> Item:

@@ -39,6 +39,7 @@ class ReplyInfo:
     error_message: str = ""
     item: Item | None = None  # once it has been begun
     usage: Usage = field(default_factory=Usage)
+    concealed_frames: int = 0  # of the audio: what the model made there was no sound
 
 
 # --- towards the engine ---------------------------------------------------------------------------

@@ -45,6 +45,7 @@ class Reply:
     heard_s: float | None = None  # once it has been cut short: how much was heard
     timed: bool = False  # its timing has been reported
     usage: Usage = field(default_factory=Usage)
+    concealed_frames: int = 0
     previous_item_id: str | None = None
 
     def written(self, text: str) -> str:
@@ -115,4 +116,5 @@ class Reply:
             error_message=error_message,
             item=item,
             usage=self.usage,
+            concealed_frames=self.concealed_frames,
         )

@@ -141,6 +141,7 @@ class Session:
                 param="content_index",
             )
         self.speaker.truncated(item_id, audio_end_ms / 1000, now_s)
+        self._turns.announce_turn()
         self._put(n.ItemTruncated(item_id, content_index, audio_end_ms))
 
     # --- from the client: replies ------------------------------------------------------------
@@ -163,6 +164,15 @@ class Session:
         self._turns.reply_over(now_s)
 
     # --- from the engine ---------------------------------------------------------------------
+
+    def engine_ready(self, voice_rate_hz: int, *, hears_audio: bool) -> None:
+        """Learn what the engine's voice is like, and whether it answers to audio itself."""
+        self.speaker.voice_rate_hz = voice_rate_hz
+        self.ears.engine_hears = hears_audio
+        self._hear_from(self.ears.heard_from_sample)
+
+    def _hear_from(self, sample: int) -> None:
+        self.conversation.heard_from_sample = sample if self.ears.engine_hears else None
 
     def engine_said(self, message: FromEngine, now_s: float) -> None:
         """Take a message of the engine about this session."""
@@ -193,6 +203,7 @@ class Session:
             )
         )
         self.speaker.fail("engine_restarted", "The speech engine stopped.")
+        self._hear_from(self.ears.clock.received_samples)  # what was heard is forgotten
         self._answerer.forget()
         for hearing in self.ears.engine_lost():
             self._turns.write_down(hearing.item_id, 0, "")
@@ -203,3 +214,4 @@ class Session:
     def engine_back(self) -> None:
         """A new engine has opened this session."""
         self.ears.engine_back()
+        self._hear_from(self.ears.heard_from_sample)

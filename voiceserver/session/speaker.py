@@ -126,6 +126,7 @@ class Speaker:
             speak=options.speak,
             max_tokens=options.max_tokens,
             temperature=options.temperature,
+            item_id=reply.item_id,
         )
         self._put(TellEngine(respond))
 
@@ -178,6 +179,7 @@ class Speaker:
 
     def _engine_ended(self, reply: Reply, ended: ResponseEnded) -> None:
         reply.usage = Usage(ended.prompt_tokens, ended.text_tokens, ended.audio_frames)
+        reply.concealed_frames = ended.concealed_frames
         if ended.reason is EndReason.FAILED:
             message = ended.message or "The reply could not be made."
             self._finish(reply, "failed", error_code="reply_failed", error_message=message)

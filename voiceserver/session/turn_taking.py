@@ -9,6 +9,7 @@ from voiceserver.session.answerer import Answerer
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.ear_events import (
     EarEvent,
+    HeardToPause,
     InterimText,
     JudgedUnfinished,
     ReadInPause,
@@ -53,10 +54,13 @@ class TurnTaking:
                     self._speech_began(hearing, now_s)
                 case InterimText(text=text):
                     self._put(n.Interim(hearing.item_id, text))
+                case HeardToPause(end_sample=end_sample):
+                    item = spoken_by_user(hearing.item_id, None, (hearing.start_sample, end_sample))
+                    self._answerer.prepare(item, self._marks(hearing, now_s))
                 case ReadInPause():
                     marks = self._marks(hearing, now_s)
                     marks.recognised_s = now_s
-                    self._answerer.prepare(hearing.text or "", marks)
+                    self._answerer.prepare(spoken_by_user(hearing.item_id, hearing.text), marks)
                 case SpeechResumed() | JudgedUnfinished():
                     self._speaker.drop_held()
                 case TurnOver(by_voice=by_voice):
@@ -68,8 +72,16 @@ class TurnTaking:
         self._idle_since_s = None
         self._put(n.SpeechStarted(hearing.item_id, to_ms(hearing.start_sample)))
         turns = self._ears.settings
-        if turns is None or not turns.interrupt_response:
-            return
+        if turns is not None and turns.interrupt_response:
+            self._interrupt(hearing, now_s)
+        self.announce_turn()
+
+    def announce_turn(self) -> None:
+        """Let an engine that hears know what the turn under way, if any, comes after."""
+        instructions = self._answerer.settings.instructions
+        self._ears.announce_turn(self._conversation.dialogue(instructions))
+
+    def _interrupt(self, hearing: Hearing, now_s: float) -> None:
         self._answerer.interrupted()
         stopped = self._speaker.cancel("turn_detected", now_s)
         onset_s = self._ears.clock.wall_s(hearing.onset_sample)
@@ -101,8 +113,9 @@ class TurnTaking:
                 self._answerer.expect(hearing.item_id)
         else:
             self._speaker.drop_held()
-        item = spoken_by_user(hearing.item_id, None)
+        item = spoken_by_user(hearing.item_id, None, hearing.span)
         self._commit_item(item, hearing.start_sample, hearing.end_sample)
+        self._answerer.turn_heard(item, self._marks(hearing, now_s), now_s)
 
     def _commit_item(self, item: Item, start_sample: int, end_sample: int) -> None:
         before = self._conversation.last_id
@@ -122,7 +135,7 @@ class TurnTaking:
             self._put(n.TranscriptionFailed(hearing.item_id, 0, message))
         else:
             self._put(n.Transcribed(hearing.item_id, 0, text, hearing.audio_s))
-        self._answerer.turn_read(hearing.item_id, text, marks, now_s)
+        self._answerer.turn_read(spoken_by_user(hearing.item_id, text, hearing.span), marks, now_s)
 
     def write_down(self, item_id: str, part_index: int, text: str) -> None:
         """Put the text of a user's audio where it belongs."""

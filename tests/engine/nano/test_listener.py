@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from voiceserver.assets import resolve
 from voiceserver.bench.voices import RATE_HZ, speak
 from voiceserver.engine.family import Heard, Samples, Transcript, TurnScore, Window
-from voiceserver.engine.nano.listener import BACKLOG_SAMPLES, WINDOWS_PER_CALL, Listener
+from voiceserver.engine.listening.microphones import BACKLOG_SAMPLES, WINDOWS_PER_CALL
+from voiceserver.engine.nano.listener import Listener
 
 SECOND = 16_000
 

@@ -1,95 +1,35 @@
-"""Hears every slot: voice activity in the loop, words and end of turn in background threads.
-
-Each slot keeps a ring of its recent audio addressed by absolute sample; voice activity follows
-behind at a bounded number of windows a call, so one session's flood cannot keep the loop from the
-others.
-"""
+"""Hears every slot: the common microphones, and words by Whisper in a thread of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from voiceserver.audio.ring import SampleRing
-from voiceserver.audio.turn_end import TurnEndPredictor
-from voiceserver.audio.vad import VoiceActivity, level_dbfs
-from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
-from voiceserver.config import Limits
-from voiceserver.engine.family import Heard, Samples, Transcript, TurnScore, Window
-from voiceserver.engine.nano.background import Background, Job
+from voiceserver.engine.family import Heard, Samples, Transcript
+from voiceserver.engine.listening.background import Background, Job
+from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
 
-# Audio waiting for voice activity, and the longest utterance that may end there.
-BACKLOG_SAMPLES = int(Limits.backlog_s * LISTEN_RATE_HZ)
-RING_SAMPLES = BACKLOG_SAMPLES + int((Limits.utterance_s + 5.0) * LISTEN_RATE_HZ)
-WINDOWS_PER_CALL = 8  # of each slot: a quarter second of audio, about 2 ms of work
 
-
-@dataclass
-class Ear:
-    """One slot's microphone: its recent audio, and how far voice activity has come."""
-
-    ring: SampleRing = field(default_factory=lambda: SampleRing(RING_SAMPLES))
-    analysed: int = 0  # sample position
-
-    @property
-    def backlog_samples(self) -> int:
-        return self.ring.end - self.analysed
-
-
-class Listener:
-    """Voice activity, recognition and end of turn for all slots."""
+class Listener(Microphones):
+    """Microphones whose speech is recognised."""
 
     def __init__(
         self, vad: Path, turn_end: Path, recogniser: Path, slots: int, wake: Callable[[], None]
     ) -> None:
-        self._vad = VoiceActivity(vad, slots)
-        self._turn_end = TurnEndPredictor(turn_end)
+        super().__init__(vad, turn_end, slots, wake)
         self._recogniser = Recogniser(recogniser)
-        self._ears: dict[int, Ear] = {}
         self._words: Background[Heard] = Background("recogniser", wake)
-        self._turns: Background[Heard] = Background("turn-end", wake)
-
-    def open(self, slot: int) -> None:
-        self._ears[slot] = Ear()
-        self._vad.reset(slot)
 
     def close(self, slot: int) -> None:
-        del self._ears[slot]
+        super().close(slot)
         self._words.forget(slot)
-        self._turns.forget(slot)
-
-    def hear(self, slot: int, pcm16: bytes) -> None:
-        """Take more audio; what is too old to be analysed in time is skipped."""
-        ear = self._ears[slot]
-        ear.ring.write(pcm16)
-        if ear.backlog_samples > BACKLOG_SAMPLES:
-            ear.analysed = ear.ring.end - BACKLOG_SAMPLES
-            self._vad.reset(slot)
-
-    def position(self, slot: int) -> int:
-        """Sample position after the newest audio of a slot."""
-        return self._ears[slot].ring.end
-
-    def pending(self) -> bool:
-        """Whether a whole window waits anywhere."""
-        return any(ear.backlog_samples >= VAD_WINDOW_SAMPLES for ear in self._ears.values())
 
     def listen(self, echo_likeness: Callable[[int, int, Samples], float]) -> list[Heard]:
-        """Analyse a bounded number of windows; return them and what the background finished."""
-        heard: list[Heard] = []
-        for _ in range(WINDOWS_PER_CALL):
-            slots = [s for s, e in self._ears.items() if e.backlog_samples >= VAD_WINDOW_SAMPLES]
-            if not slots:
-                break
-            heard += self._windows(slots, echo_likeness)
-        return heard + self._words.collect() + self._turns.collect()
+        return super().listen(echo_likeness) + self._words.collect()
 
     def recognise(self, slot: int, request_id: int, begin: int, end: int, *, final: bool) -> None:
-        samples = self._ears[slot].ring.read(begin, end)
+        samples = self.read(slot, begin, end)
 
         def work() -> Heard:
             return Transcript(slot, request_id, self._recogniser.transcribe(samples))
@@ -97,31 +37,6 @@ class Listener:
         failed = Transcript(slot, request_id, "", failed=True)
         self._words.submit(Job(slot, work, failed, firm=final))
 
-    def predict_turn_end(self, slot: int, request_id: int, begin: int, end: int) -> None:
-        samples = self._ears[slot].ring.read(begin, end)
-
-        def work() -> Heard:
-            return TurnScore(slot, request_id, self._turn_end.probability(samples))
-
-        # An end of turn that cannot be told is taken as one: silence alone then decides.
-        self._turns.submit(Job(slot, work, TurnScore(slot, request_id, 1.0), firm=True))
-
     def end(self) -> None:
         self._words.end()
-        self._turns.end()
-
-    def _windows(
-        self, slots: list[int], echo_likeness: Callable[[int, int, Samples], float]
-    ) -> list[Heard]:
-        ears = [self._ears[slot] for slot in slots]
-        ends = [ear.analysed + VAD_WINDOW_SAMPLES for ear in ears]
-        windows = [e.ring.read(e.analysed, end) for e, end in zip(ears, ends, strict=True)]
-        probabilities = self._vad.step(slots, np.stack(windows))
-        for ear, end in zip(ears, ends, strict=True):
-            ear.analysed = end
-        return [
-            Window(slot, end, probability, level_dbfs(window), echo_likeness(slot, end, window))
-            for slot, end, probability, window in zip(
-                slots, ends, probabilities, windows, strict=True
-            )
-        ]
+        super().end()

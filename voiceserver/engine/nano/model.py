@@ -22,6 +22,7 @@ from voiceserver.engine.family import (
     Written,
     failed,
 )
+from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.reply import Reply
 from voiceserver.engine.sampling import Sampling
@@ -108,6 +109,9 @@ class Nano:
         self, slot: int, request_id: int, start_sample: int, end_sample: int
     ) -> None:
         self._listener.predict_turn_end(slot, request_id, start_sample, end_sample)
+
+    def turn_began(self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """Nothing is read before its transcript is there."""
 
     def listen(self) -> list[Heard]:
         return self._listener.listen(self._echo_likeness)

@@ -184,7 +184,7 @@ class Connection:
         ready = self._services.engine.ready
         if ready is not None:
             self._encoder.voice_rate_hz = ready.voice_rate_hz
-            self._session.speaker.voice_rate_hz = ready.voice_rate_hz
+            self._session.engine_ready(ready.voice_rate_hz, hears_audio=ready.hears_audio)
 
     def engine_said(self, message: FromEngine) -> None:
         try:

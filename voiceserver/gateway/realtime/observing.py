@@ -19,6 +19,7 @@ def observe(notice: n.Effect, metrics: Metrics, voice_rate_hz: int) -> None:
                 metrics.audio_late.inc()
         case n.ReplyDone(reply):
             metrics.replies.labels(reply.status).inc()
+            metrics.audio_concealed.inc(reply.concealed_frames)
         case n.Failure(code=code):
             metrics.errors.labels(code).inc()
         case n.TurnTimed(end_of_turn_ms=end_of_turn_ms, first_audio_ms=first_audio_ms):

@@ -13,7 +13,6 @@ from voiceserver.gateway.realtime.patches import ResponsePatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings, modality
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
-from voiceserver.session.conversation import chat_messages
 from voiceserver.session.items import Item
 from voiceserver.session.session import Session
 from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, ReplyOptions
@@ -122,7 +121,8 @@ class Requests:
             options = replace(options, temperature=patch.temperature)
         if patch.input is not None:
             items = [self._input_item(body, i) for i, body in enumerate(patch.input)]
-            options = replace(options, dialogue=tuple(chat_messages(items)))
+            messages = self._session.conversation.messages(items)
+            options = replace(options, dialogue=tuple(messages))
         return replace(
             options, metadata=patch.metadata, in_conversation=patch.conversation != "none"
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from voiceserver.engine.nano.background import Background, Job
+from voiceserver.engine.listening.background import Background, Job
 
 
 class Bench:
