@@ -178,11 +178,13 @@ def running_gateway(
     api_key: str | None = None,
     say: str = "turn %d",
     slots: int = 8,
+    hears: bool = False,
     **limits: Any,
 ) -> Iterator[Gateway]:
     """A server in a thread of its own, with the scripted engine."""
     config = ServerConfig(port=free_port(), api_key=api_key, limits=replace(Limits(), **limits))
     command = [sys.executable, str(ENGINE), f"--journal={journal}", f"--say={say}"]
+    command += ["--hears"] if hears else []
     app = create_app(config, [*command, f"--slots={slots}", "--socket"])
     server = DrainingServer(uvicorn_config(app, config), app.state.gateway)
 

@@ -52,6 +52,8 @@ class Slot:
 def reply_text(respond: m.Respond) -> str:
     """What is said: the question asked decides its length; each answer says what it has read."""
     last = respond.dialogue[-1].text if respond.dialogue else "nothing"
+    if respond.dialogue and respond.dialogue[-1].start_sample is not None:
+        last = "your voice"
     if "fail" in last:
         return "!"
     if "flood" in last:
@@ -71,17 +73,18 @@ def timed_words(text: str) -> list[m.WordTiming]:
 
 
 class ScriptedEngine:
-    def __init__(self, path: str, slots: int, journal: str | None, say: str) -> None:
+    def __init__(self, path: str, slots: int, journal: str | None, say: str, hears: bool) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._slots: dict[str, Slot] = {}
         self._most_slots = slots
         self._journal = journal
         self._say = say  # what the recogniser understands; %d counts a session's utterances
+        self._hears = hears  # answers to the voice and not to its transcript
         self._splitter = wire.Splitter()
 
     def run(self) -> None:
-        self.send(m.EngineReady("scripted", self._most_slots, RATE_HZ, FRAME_SAMPLES))
+        self.send(m.EngineReady("scripted", self._most_slots, RATE_HZ, FRAME_SAMPLES, self._hears))
         selector = selectors.DefaultSelector()
         selector.register(self._socket, selectors.EVENT_READ)
         while True:
@@ -195,5 +198,6 @@ if __name__ == "__main__":
     parser.add_argument("--slots", type=int, default=5)
     parser.add_argument("--journal")
     parser.add_argument("--say", default="turn %d")
+    parser.add_argument("--hears", action="store_true")
     given = parser.parse_args()
-    ScriptedEngine(given.socket, given.slots, given.journal, given.say).run()
+    ScriptedEngine(given.socket, given.slots, given.journal, given.say, given.hears).run()

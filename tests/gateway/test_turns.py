@@ -9,7 +9,7 @@ import pytest
 from gateway_calls import Gateway, silence, tone
 
 from voiceserver.audio.g711 import pcm16_to_alaw, pcm16_to_ulaw
-from voiceserver.engine.messages import Cancel, Recognise, Respond
+from voiceserver.engine.messages import Cancel, Recognise, Respond, TurnBegan
 
 TRANSCRIBE = {"input": {"transcription": {"model": "whisper-1"}}}
 SPOKEN_TURN = [
@@ -133,6 +133,25 @@ async def test_the_next_turn_is_answered_with_the_history(gateway: Gateway) -> N
             ("assistant", "I heard turn 1."),
             ("user", "turn 2"),
         ]
+
+
+async def test_an_engine_that_hears_answers_before_the_transcript_is_asked_for(start) -> None:  # type: ignore[no-untyped-def]
+    with start(hears=True) as gateway:
+        async with gateway.call() as caller:
+            await caller.settings(audio=TRANSCRIBE)
+            await caller.speak()
+            done = await caller.until("response.done")
+            [reply] = done["response"]["output"]
+            assert reply["content"][0]["transcript"] == "I heard your voice."
+            kinds = caller.kinds()
+            transcribed = "conversation.item.input_audio_transcription.completed"
+            assert kinds.index("response.created") < kinds.index(transcribed)
+            [began] = gateway.told(caller.session_id, TurnBegan)
+            told = gateway.told(caller.session_id, object)
+            order = [type(message) for message in told if isinstance(message, Respond | Recognise)]
+            assert order == [Respond, Recognise]
+            [respond] = gateway.told(caller.session_id, Respond)
+            assert respond.dialogue[-1].start_sample == began.start_sample
 
 
 async def test_semantic_turns_end_by_the_sound_of_the_voice(gateway: Gateway) -> None:

@@ -37,13 +37,15 @@ MODES = [
 class Conversing(RuleBasedStateMachine):
     """A client, an engine and a session, all events in any order."""
 
+    engine_hears = False  # whether it answers to audio itself
+
     def __init__(self) -> None:
         super().__init__()
         numbers = count()
         self.session = Session(
             "s", SessionSettings(), LIMITS, lambda prefix: f"{prefix}{next(numbers)}"
         )
-        self.session.speaker.voice_rate_hz = RATE_HZ
+        self.session.engine_ready(RATE_HZ, hears_audio=self.engine_hears)
         self.now_s = 0.0
         self.listened = 0  # the engine's own sample clock
         self.connected = True
@@ -91,10 +93,25 @@ class Conversing(RuleBasedStateMachine):
                 self.judging.append(message)
             case m.Respond():
                 assert message.epoch > self.cancelled_epoch, "a reply in a cancelled epoch"
+                self.check_dialogue(message.dialogue)
                 self.responds.append(message)
+            case m.TurnBegan():
+                assert self.engine_hears
+                assert 0 <= message.start_sample <= self.listened
+                self.check_dialogue(message.dialogue)
             case m.Cancel(epoch=epoch):
                 assert epoch > self.cancelled_epoch, "an epoch is cancelled once"
                 self.cancelled_epoch = epoch
+
+    def check_dialogue(self, dialogue: tuple[m.ChatMessage, ...]) -> None:
+        """Every message says something; spans lie in what this engine has heard."""
+        for message in dialogue:
+            if message.start_sample is None:
+                assert message.text
+                continue
+            assert self.engine_hears
+            assert message.end_sample is not None
+            assert 0 <= message.start_sample < message.end_sample <= self.listened
 
     def active(self) -> list[str]:
         return [r for r in self.created if not self.done[r]]
@@ -249,5 +266,13 @@ class Conversing(RuleBasedStateMachine):
         assert held is None or len(held.held or ()) <= 500
 
 
+class Hearing(Conversing):
+    """The same with an engine that answers to the user's voice itself."""
+
+    engine_hears = True
+
+
 Conversing.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestConversing = Conversing.TestCase
+Hearing.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestHearing = Hearing.TestCase
