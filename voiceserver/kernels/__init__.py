@@ -6,7 +6,17 @@ Each file holds one op: its contract, `naive` in torch (the oracle, and what run
 
 from __future__ import annotations
 
-from voiceserver.kernels import attention, embedding, gate, norm, rope, sampling
+from voiceserver.kernels import (
+    activation,
+    attention,
+    convolution,
+    embedding,
+    gate,
+    noise,
+    norm,
+    rope,
+    sampling,
+)
 from voiceserver.kernels.dispatch import dispatched, forced, uses_triton
 
 add_rms_norm = dispatched(norm.naive, norm.fused)
@@ -15,14 +25,20 @@ decode_attention = dispatched(attention.naive, attention.naive)
 swiglu = dispatched(gate.naive, gate.fused)
 embedding_mean = dispatched(embedding.naive, embedding.fused)
 sample_heads = dispatched(sampling.naive, sampling.naive)
+snake = dispatched(activation.naive, activation.fused)
+snake_conv = dispatched(convolution.naive, convolution.fused)
+normal_noise = dispatched(noise.naive, noise.naive)
 
 __all__ = [
     "add_rms_norm",
     "decode_attention",
     "embedding_mean",
     "forced",
+    "normal_noise",
     "rope_append",
     "sample_heads",
+    "snake",
+    "snake_conv",
     "swiglu",
     "uses_triton",
 ]
