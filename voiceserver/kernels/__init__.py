@@ -21,10 +21,10 @@ from voiceserver.kernels.dispatch import dispatched, forced, uses_triton
 
 add_rms_norm = dispatched(norm.naive, norm.fused)
 rope_append = dispatched(rope.naive, rope.fused)
-decode_attention = dispatched(attention.naive, attention.naive)
+decode_attention = dispatched(attention.naive, attention.fused)
 swiglu = dispatched(gate.naive, gate.fused)
 embedding_mean = dispatched(embedding.naive, embedding.fused)
-sample_heads = dispatched(sampling.naive, sampling.naive)
+sample_heads = dispatched(sampling.naive, sampling.fused)
 snake = dispatched(activation.naive, activation.fused)
 snake_conv = dispatched(convolution.naive, convolution.fused)
 normal_noise = dispatched(noise.naive, noise.naive)

@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+
+_CHUNK = 256  # positions a program reads
+_BLOCK = 64  # of them at once
+
 
 def naive(
     query: Tensor,  # [N, Hq, d]
@@ -73,3 +78,157 @@ def _gathered(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths
         enable_gqa=True,
     )
     return mixed[:, :, 0]
+
+
+def fused(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
+    """As `naive`: one program a query, key head and chunk of positions.
+
+    Chunks are cut at fixed positions, so that a row's result does not depend on the batch.
+    """
+    count, heads, head_dim = query.shape
+    capacity, kv_heads = keys.shape[1:3]
+    assert query.is_contiguous(), "queries lie apart"
+    assert keys.stride()[2:] == (head_dim, 1), "heads of a position must lie together"
+    assert keys.stride() == values.stride(), "keys and values lie differently"
+    chunks = -(-capacity // _CHUNK)
+    group = heads // kv_heads
+    mixed = torch.empty_like(query)
+    parts, sums = mixed, mixed
+    if chunks > 1:
+        shape = (count, heads, chunks)
+        parts = torch.empty(*shape, head_dim, dtype=torch.float32, device=query.device)
+        sums = torch.empty(*shape, 2, dtype=torch.float32, device=query.device)
+    _chunk_kernel[(count, kv_heads, chunks)](
+        query,
+        keys,
+        values,
+        rows,
+        lengths,
+        mixed,
+        parts,
+        sums,
+        keys.stride(0),
+        keys.stride(1),
+        capacity,
+        HEADS=heads,
+        GROUP=group,
+        SIZE=head_dim,
+        CHUNKS=chunks,
+        CHUNK=_CHUNK,
+        BLOCK_GROUP=max(16, power_of_2(group)),
+        BLOCK_SIZE=max(16, power_of_2(head_dim)),
+        BLOCK=_BLOCK,
+        num_warps=4,
+    )
+    if chunks > 1:
+        _combine_kernel[(count, heads)](
+            parts,
+            sums,
+            lengths,
+            mixed,
+            capacity,
+            HEADS=heads,
+            SIZE=head_dim,
+            CHUNKS=chunks,
+            CHUNK=_CHUNK,
+            BLOCK_CHUNKS=power_of_2(chunks),
+            BLOCK_SIZE=power_of_2(head_dim),
+            num_warps=2,
+        )
+    return mixed
+
+
+@jit
+def _chunk_kernel(
+    query_pointer: Pointer,
+    keys_pointer: Pointer,
+    values_pointer: Pointer,
+    rows_pointer: Pointer,
+    lengths_pointer: Pointer,
+    mixed_pointer: Pointer,  # [N, Hq, d], written if there is one chunk
+    parts_pointer: Pointer,  # [N, Hq, chunks, d], written if there are several
+    sums_pointer: Pointer,  # [N, Hq, chunks, 2]: the peak and the sum of exponentials
+    row_stride: Scalar,
+    position_stride: Scalar,
+    capacity: Scalar,
+    HEADS: constexpr,
+    GROUP: constexpr,
+    SIZE: constexpr,
+    CHUNKS: constexpr,
+    CHUNK: constexpr,
+    BLOCK_GROUP: constexpr,
+    BLOCK_SIZE: constexpr,
+    BLOCK: constexpr,
+) -> None:
+    index = tl.program_id(0).to(tl.int64)
+    kv_head = tl.program_id(1)
+    chunk = tl.program_id(2)
+    length = tl.minimum(tl.load(lengths_pointer + index).to(tl.int32), capacity)
+    begin = chunk * CHUNK
+    end = tl.minimum(begin + CHUNK, length)
+    if begin < end:
+        row = tl.load(rows_pointer + index).to(tl.int64)
+        member = tl.arange(0, BLOCK_GROUP)
+        lane = tl.arange(0, BLOCK_SIZE)
+        head = index * HEADS + kv_head * GROUP + member  # [G]
+        real = (member < GROUP)[:, None] & (lane < SIZE)[None, :]
+        query = tl.load(query_pointer + head[:, None] * SIZE + lane[None, :], real, 0.0)
+        query = query.to(keys_pointer.dtype.element_ty)
+        peak = tl.full([BLOCK_GROUP], -float("inf"), tl.float32)
+        total = tl.zeros([BLOCK_GROUP], tl.float32)
+        mixed = tl.zeros([BLOCK_GROUP, BLOCK_SIZE], tl.float32)
+        base = row * row_stride + kv_head * SIZE
+        for start in range(begin, end, BLOCK):
+            position = start + tl.arange(0, BLOCK)
+            seen = (position < end)[:, None] & (lane < SIZE)[None, :]
+            offset = base + position.to(tl.int64)[:, None] * position_stride + lane[None, :]
+            key = tl.load(keys_pointer + offset, seen, 0.0)
+            scores = tl.dot(query, tl.trans(key), input_precision="ieee")  # [G, BLOCK]
+            scores = tl.where((position < end)[None, :], scores * (SIZE**-0.5), -float("inf"))
+            higher = tl.maximum(peak, tl.max(scores, 1))
+            weight = tl.exp(scores - higher[:, None])
+            fade = tl.exp(peak - higher)
+            value = tl.load(values_pointer + offset, seen, 0.0)
+            mixed = mixed * fade[:, None]
+            mixed += tl.dot(weight.to(value.dtype), value, input_precision="ieee")
+            total = total * fade + tl.sum(weight, 1)
+            peak = higher
+        if CHUNKS == 1:
+            target = mixed_pointer + head[:, None] * SIZE + lane[None, :]
+            tl.store(target, (mixed / total[:, None]).to(mixed_pointer.dtype.element_ty), real)
+        else:
+            part = head * CHUNKS + chunk
+            tl.store(parts_pointer + part[:, None] * SIZE + lane[None, :], mixed, real)
+            tl.store(sums_pointer + part * 2, peak, member < GROUP)
+            tl.store(sums_pointer + part * 2 + 1, total, member < GROUP)
+
+
+@jit
+def _combine_kernel(
+    parts_pointer: Pointer,
+    sums_pointer: Pointer,
+    lengths_pointer: Pointer,
+    mixed_pointer: Pointer,
+    capacity: Scalar,
+    HEADS: constexpr,
+    SIZE: constexpr,
+    CHUNKS: constexpr,
+    CHUNK: constexpr,
+    BLOCK_CHUNKS: constexpr,
+    BLOCK_SIZE: constexpr,
+) -> None:
+    index = tl.program_id(0).to(tl.int64)
+    head = index * HEADS + tl.program_id(1)
+    length = tl.minimum(tl.load(lengths_pointer + index).to(tl.int32), capacity)
+    chunk = tl.arange(0, BLOCK_CHUNKS)
+    written = chunk < tl.cdiv(length, CHUNK)
+    lane = tl.arange(0, BLOCK_SIZE)
+    part = head * CHUNKS + chunk
+    peak = tl.load(sums_pointer + part * 2, written, -float("inf"))
+    total = tl.load(sums_pointer + part * 2 + 1, written, 0.0)
+    weight = tl.exp(peak - tl.max(peak))
+    real = written[:, None] & (lane < SIZE)[None, :]
+    mixed = tl.load(parts_pointer + part[:, None] * SIZE + lane[None, :], real, 0.0)
+    mixed = tl.sum(mixed * weight[:, None], 0) / tl.sum(weight * total)
+    target = mixed_pointer + head * SIZE + lane
+    tl.store(target, mixed.to(mixed_pointer.dtype.element_ty), lane < SIZE)

@@ -12,6 +12,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from voiceserver.kernels.language import Scalar, constexpr, jit, tl
+
 _ROOT_HALF_BITS: Final = 0x3F3504F3  # of sqrt(1/2)
 _LN_2: Final = 0.6931471805599453
 
@@ -26,3 +28,18 @@ def log(x: Tensor) -> Tensor:
     series = (((z * (1 / 9) + 1 / 7) * z + 1 / 5) * z + 1 / 3) * z  # artanh s = s + s * series
     half = s + s * series
     return exponent.float() * _LN_2 + (half + half)
+
+
+@jit
+def device_log(
+    x: Scalar, ROOT_HALF_BITS: constexpr = _ROOT_HALF_BITS, LN_2: constexpr = _LN_2
+) -> Scalar:
+    """Inside kernels launched with `enable_fp_fusion=False`: the same bits as `log`."""
+    bits = x.to(tl.int32, bitcast=True)
+    exponent = (bits - ROOT_HALF_BITS) >> 23
+    mantissa = (bits - (exponent << 23)).to(tl.float32, bitcast=True)
+    s = tl.div_rn(mantissa - 1.0, mantissa + 1.0)
+    z = s * s
+    series = (((z * (1 / 9) + 1 / 7) * z + 1 / 5) * z + 1 / 3) * z
+    half = s + s * series
+    return exponent.to(tl.float32) * LN_2 + (half + half)

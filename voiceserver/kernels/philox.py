@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 
 from torch import Tensor
 
+from voiceserver.kernels.language import Scalar, constexpr, jit, tl
+
 FOR_TOKENS: Final = 0
 FOR_NOISE: Final = 1
 
@@ -39,3 +41,38 @@ def words(
 def uniform(word: Tensor) -> Tensor:
     """A word as a float32 strictly between 0 and 1, on a grid of 2^-23."""
     return ((word >> 9).float() + 0.5) * 2.0**-23
+
+
+@jit
+def device_word(
+    key: Scalar,  # int64
+    c0: Scalar,
+    c1: Scalar,
+    c2: Scalar,
+    c3: Scalar,
+    M0: constexpr = _MULTIPLIERS[0],
+    M1: constexpr = _MULTIPLIERS[1],
+    STEP_0: constexpr = _KEY_STEPS[0],
+    STEP_1: constexpr = _KEY_STEPS[1],
+    ROUNDS: constexpr = _ROUNDS,
+) -> Scalar:
+    """Inside kernels: the first of `words`, as uint32."""
+    k0 = key.to(tl.uint32)
+    k1 = (key >> 32).to(tl.uint32)
+    c0 = tl.cast(c0, tl.uint32)
+    c1 = tl.cast(c1, tl.uint32)
+    c2 = tl.cast(c2, tl.uint32)
+    c3 = tl.cast(c3, tl.uint32)
+    for _ in tl.static_range(ROUNDS):
+        high_0, low_0 = tl.umulhi(c0, M0), c0 * M0
+        high_1, low_1 = tl.umulhi(c2, M1), c2 * M1
+        c0, c1, c2, c3 = high_1 ^ c1 ^ k0, low_1, high_0 ^ c3 ^ k1, low_0
+        k0 += STEP_0
+        k1 += STEP_1
+    return c0
+
+
+@jit
+def device_uniform(word: Scalar) -> Scalar:
+    """Inside kernels: `uniform` of a uint32."""
+    return ((word >> 9).to(tl.float32) + 0.5) * 1.1920928955078125e-07  # 2^-23

@@ -119,14 +119,14 @@ def _kernel(
     row = tl.load(rows_pointer + index).to(tl.int64)
     place = row * row_stride + position * position_stride + lane
     if head < HEADS:
-        target = query_pointer + (index * HEADS + head) * 2 * HALF + lane
-        tl.store(target, first.to(query_pointer.dtype.element_ty), inside)
-        tl.store(target + HALF, second.to(query_pointer.dtype.element_ty), inside)
+        query_target = query_pointer + (index * HEADS + head) * 2 * HALF + lane
+        tl.store(query_target, first.to(query_pointer.dtype.element_ty), inside)
+        tl.store(query_target + HALF, second.to(query_pointer.dtype.element_ty), inside)
     elif head < HEADS + KV_HEADS:
-        target = keys_pointer + place + (head - HEADS) * 2 * HALF
-        tl.store(target, first.to(keys_pointer.dtype.element_ty), fits)
-        tl.store(target + HALF, second.to(keys_pointer.dtype.element_ty), fits)
+        key_target = keys_pointer + place + (head - HEADS) * 2 * HALF
+        tl.store(key_target, first.to(keys_pointer.dtype.element_ty), fits)
+        tl.store(key_target + HALF, second.to(keys_pointer.dtype.element_ty), fits)
     else:
-        target = values_pointer + place + (head - HEADS - KV_HEADS) * 2 * HALF
-        tl.store(target, first.to(values_pointer.dtype.element_ty), fits)
-        tl.store(target + HALF, second.to(values_pointer.dtype.element_ty), fits)
+        value_target = values_pointer + place + (head - HEADS - KV_HEADS) * 2 * HALF
+        tl.store(value_target, first.to(values_pointer.dtype.element_ty), fits)
+        tl.store(value_target + HALF, second.to(values_pointer.dtype.element_ty), fits)
