@@ -1,0 +1,1 @@
+"""Mini-Omni's language model: eight token streams in, eight token streams out at every position."""
