@@ -27,7 +27,7 @@ embedding_mean = dispatched(embedding.naive, embedding.fused)
 sample_heads = dispatched(sampling.naive, sampling.fused)
 snake = dispatched(activation.naive, activation.fused)
 snake_conv = dispatched(convolution.naive, convolution.fused)
-normal_noise = dispatched(noise.naive, noise.naive)
+normal_noise = dispatched(noise.naive, noise.fused)
 
 __all__ = [
     "add_rms_norm",

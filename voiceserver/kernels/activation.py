@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+from voiceserver.kernels.language import jit, power_of_2, tl
 
 
 def naive(x: Tensor, alpha: Tensor) -> Tensor:
@@ -34,13 +34,13 @@ _BLOCK_NUMBERS = 2048
 
 @jit
 def _kernel(
-    x_pointer: Pointer,
-    alpha_pointer: Pointer,
-    y_pointer: Pointer,
-    rows: Scalar,
-    CHANNELS: constexpr,
-    ROWS: constexpr,
-    LANES: constexpr,
+    x_pointer: tl.tensor,
+    alpha_pointer: tl.tensor,
+    y_pointer: tl.tensor,
+    rows: tl.tensor,
+    CHANNELS: tl.constexpr,
+    ROWS: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     lane = tl.arange(0, LANES)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from voiceserver.kernels import activation
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+from voiceserver.kernels.language import jit, power_of_2, tl
 
 TAPS: Final = 7
 
@@ -54,7 +54,8 @@ def fused(
     """As `naive`: a program takes some channels of some samples of one stream."""
     batch, length, channels = x.shape
     steps = length - (TAPS - 1) * dilation
-    assert x.is_contiguous() and taps.is_contiguous(), "channels must lie innermost"
+    assert x.is_contiguous(), "channels must lie innermost"
+    assert taps.is_contiguous(), "taps must lie innermost"
     assert mask is None or mask.stride(1) == 1, "a stream's mask must lie together"
     y = torch.empty(batch, steps, channels, dtype=x.dtype, device=x.device)
     lanes = min(_LANES, power_of_2(channels))
@@ -85,21 +86,21 @@ _BLOCK_NUMBERS = 1024  # numbers a program makes
 
 @jit
 def _kernel(
-    x_pointer: Pointer,
-    before_pointer: Pointer,
-    taps_pointer: Pointer,
-    bias_pointer: Pointer,
-    after_pointer: Pointer,
-    mask_pointer: Pointer,
-    y_pointer: Pointer,
-    length: Scalar,
-    steps: Scalar,
-    mask_stride: Scalar,
-    DILATION: constexpr,
-    HAS_MASK: constexpr,
-    CHANNELS: constexpr,
-    ROWS: constexpr,
-    LANES: constexpr,
+    x_pointer: tl.tensor,
+    before_pointer: tl.tensor,
+    taps_pointer: tl.tensor,
+    bias_pointer: tl.tensor,
+    after_pointer: tl.tensor,
+    mask_pointer: tl.tensor,
+    y_pointer: tl.tensor,
+    length: tl.tensor,
+    steps: tl.tensor,
+    mask_stride: tl.tensor,
+    DILATION: tl.constexpr,
+    HAS_MASK: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    ROWS: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
     stream = tl.program_id(2).to(tl.int64)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)

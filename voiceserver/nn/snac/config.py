@@ -106,7 +106,7 @@ def config_from(content: Mapping[str, Any], source: str = "the SNAC config") -> 
             "(the 32 and 44 kHz ones) cannot be streamed; use one without, like snac_24khz"
         )
     known = {field.name for field in fields(SnacConfig)}
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in content.items()
         if name in known and value is not None

@@ -79,8 +79,9 @@ def _level(x: Tensor, level: LevelWeights, edges: Edges, noise: Tensor | None) -
     """x: [B, T, C_in] -> [B, T * stride, C]"""
     x, mask = edges.pairs(x)
     x = _masked(kernels.snake(x, level.snake), mask)
-    y = F.linear(torch.cat([x[:, :-1], x[:, 1:]], -1), level.up, level.up_bias)
-    y = edges.upsampled(y.view(len(y), y.shape[1] * level.stride, -1), level.stride)
+    pairs = torch.cat([x[:, :-1], x[:, 1:]], -1)  # [B, T', 2 * C_in]
+    y = torch.addmm(level.up_bias, pairs.flatten(0, 1), level.up)
+    y = edges.upsampled(y.view(len(x), pairs.shape[1] * level.stride, -1), level.stride)
     if noise is not None and level.noise is not None:
         y = torch.addcmul(y, F.linear(y, level.noise), noise.unsqueeze(-1))
     for unit in level.units:

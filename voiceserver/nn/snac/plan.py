@@ -98,13 +98,13 @@ class Plan:
         """
         times = latents[:, None] * self._mask_rates + self._mask_offsets
         inside = (times >= 0) & (times < ends[:, None] * self._mask_rates)
-        return inside.to(dtype).split(self._mask_sizes, 1)
+        return torch.split(inside.to(dtype), self._mask_sizes, 1)
 
     def noise(self, seeds: Tensor, latents: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The noise of each level. seeds, latents: [B], int64 -> [B, rows] each"""
         times = latents[:, None] * self._noise_rates + self._noise_offsets
         drawn = kernels.normal_noise(seeds, self._noise_stages, times)
-        return drawn.to(dtype).split(self._noise_sizes, 1)
+        return torch.split(drawn.to(dtype), self._noise_sizes, 1)
 
 
 def _flat(groups: tuple[Rows, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

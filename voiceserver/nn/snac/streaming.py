@@ -115,7 +115,7 @@ class StreamingDecoder:
 
 def split_codes(codes: Tensor, codes_per_frame: Sequence[int]) -> list[Tensor]:
     """[B, frames, frame_codes] -> [B, frames * n] of each codebook"""
-    return [part.flatten(1) for part in codes.split(list(codes_per_frame), 2)]
+    return [part.flatten(1) for part in torch.split(codes, list(codes_per_frame), 2)]
 
 
 class _Delayed:
