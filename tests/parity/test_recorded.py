@@ -1,0 +1,101 @@
+"""Our network against what the published code computes (see drawn.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from voiceserver.nn.mini_omni import prompts, weights
+from voiceserver.nn.mini_omni.config import MiniOmniConfig
+from voiceserver.nn.mini_omni.generate import generate
+from voiceserver.nn.mini_omni.network import MiniOmni, Segment
+from voiceserver.nn.mini_omni.prompts import Task
+
+from . import drawn
+
+TOLERANCE = 1e-4
+Recorded = Mapping[str, NDArray[Any]]
+
+
+# The weights behind this file are not those its rule gives: its logits are no linear image of the
+# drawn table, whatever the network. The published code itself does not reproduce it either.
+UNEXPLAINED = pytest.mark.xfail(reason="recorded from weights that the rule does not give")
+
+
+@pytest.fixture(
+    scope="module",
+    params=["published_seed2", pytest.param("mini_omni_seed1", marks=UNEXPLAINED)],
+)
+def recorded(request: pytest.FixtureRequest) -> Recorded:
+    return dict(np.load(Path(__file__).with_name(f"{request.param}.npz")))
+
+
+@pytest.fixture(scope="module")
+def meta(recorded: Recorded) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(recorded["meta_json"].tobytes())
+    return fields
+
+
+@pytest.fixture(scope="module")
+def model(meta: dict[str, Any]) -> MiniOmni:
+    config = MiniOmniConfig.from_yaml(meta)
+    state = drawn.state_dict(meta["seed"], weights.shapes(config))
+    return MiniOmni(config, state, torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def features(meta: dict[str, Any]) -> Tensor:
+    return drawn.features(meta["seed"], meta["audio_frames"], meta["whisper_adapter_dim"])
+
+
+def assert_logits(ours: Tensor, theirs: NDArray[Any]) -> None:
+    torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=0, atol=TOLERANCE)
+
+
+def test_logits_after_the_prompt(model: MiniOmni, features: Tensor, recorded: Recorded) -> None:
+    ids = prompts.spoken_prompt(Task.A1A2, len(features))
+    segment = Segment(0, ids, features, prompts.FEATURES_AT)
+    hidden = model.read(model.new_cache(1), [segment])
+    assert_logits(model.audio_logits(hidden[-1:])[0], recorded["prefill_audio_logits"])
+    text = model.text_logits(hidden)
+    assert_logits(text[-1], recorded["prefill_text_logits"])
+    assert_logits(text[:, :64], recorded["prefill_text_logits_all_positions_first_64"])
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "written_by"),
+    [
+        ("A1A2", Task.A1A2, None),
+        ("T1A2", Task.T1A2, None),
+        ("A1A2_A1T2_batch", Task.A1A2, Task.A1T2),
+        ("A1T2", Task.A1T2, None),
+        ("A1T1", Task.A1T1, None),
+        ("T1T2", Task.T1T2, None),
+    ],
+)
+def test_greedy_tokens(
+    name: str,
+    task: Task,
+    written_by: Task | None,
+    model: MiniOmni,
+    features: Tensor,
+    recorded: Recorded,
+    meta: dict[str, Any],
+) -> None:
+    streams = generate(
+        model,
+        task,
+        features=features,
+        text=recorded["text_prompt"].tolist(),
+        written_by=written_by,
+        max_returned_tokens=meta["max_returned_tokens"],
+    )
+    np.testing.assert_array_equal(streams, np.atleast_2d(recorded[name]))
