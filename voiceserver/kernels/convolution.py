@@ -34,12 +34,26 @@ def naive(
     y = activation.naive(x, before)
     if mask is not None:
         y.mul_(mask.unsqueeze(-1))
-    # A picture one pixel high with its channels innermost, as oneDNN's depthwise kernels like it:
-    # on a CPU nearly twice as fast as the same convolution with time innermost.
-    picture = y.transpose(1, 2).unsqueeze(2)  # [B, C, 1, T]
+    convolved = _as_picture if y.dtype == torch.float32 else _as_sum
+    return activation.naive(convolved(y, taps, bias, dilation), after)
+
+
+def _as_picture(x: Tensor, taps: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    """A picture one pixel high with its channels innermost, as oneDNN's depthwise kernels like it:
+    on a CPU nearly twice as fast as with time innermost, or as the sum of shifted products."""
+    picture = x.transpose(1, 2).unsqueeze(2)  # [B, C, 1, T]
     kernel = taps.view(-1, 1, 1, TAPS)
     y = F.conv2d(picture, kernel, bias, dilation=(1, dilation), groups=len(taps))
-    return activation.naive(y.squeeze(2).transpose(1, 2), after)
+    return y.squeeze(2).transpose(1, 2)
+
+
+def _as_sum(x: Tensor, taps: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    """For float64, of which oneDNN knows nothing."""
+    steps = x.shape[1] - (TAPS - 1) * dilation
+    y = torch.addcmul(bias, x[:, :steps], taps[:, 0])
+    for k in range(1, TAPS):
+        y.addcmul_(x[:, k * dilation : k * dilation + steps], taps[:, k])
+    return y
 
 
 def fused(
