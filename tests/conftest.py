@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from voiceserver.bench.server import RunningServer, server_at
+
+HAS_GPU = torch.cuda.is_available()
+if not HAS_GPU:  # kernels run in Triton's interpreter, which it must know before it sees them
+    os.environ["TRITON_INTERPRET"] = "1"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not HAS_GPU:
+        pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+from voiceserver.kernels.language import jit, power_of_2, tl
 
 _CHUNK = 256  # positions a program reads
 _BLOCK = 64  # of them at once
@@ -140,25 +140,25 @@ def fused(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Te
 
 @jit
 def _chunk_kernel(
-    query_pointer: Pointer,
-    keys_pointer: Pointer,
-    values_pointer: Pointer,
-    rows_pointer: Pointer,
-    lengths_pointer: Pointer,
-    mixed_pointer: Pointer,  # [N, Hq, d], written if there is one chunk
-    parts_pointer: Pointer,  # [N, Hq, chunks, d], written if there are several
-    sums_pointer: Pointer,  # [N, Hq, chunks, 2]: the peak and the sum of exponentials
-    row_stride: Scalar,
-    position_stride: Scalar,
-    capacity: Scalar,
-    HEADS: constexpr,
-    GROUP: constexpr,
-    SIZE: constexpr,
-    CHUNKS: constexpr,
-    CHUNK: constexpr,
-    BLOCK_GROUP: constexpr,
-    BLOCK_SIZE: constexpr,
-    BLOCK: constexpr,
+    query_pointer: tl.tensor,
+    keys_pointer: tl.tensor,
+    values_pointer: tl.tensor,
+    rows_pointer: tl.tensor,
+    lengths_pointer: tl.tensor,
+    mixed_pointer: tl.tensor,  # [N, Hq, d], written if there is one chunk
+    parts_pointer: tl.tensor,  # [N, Hq, chunks, d], written if there are several
+    sums_pointer: tl.tensor,  # [N, Hq, chunks, 2]: the peak and the sum of exponentials
+    row_stride: tl.tensor,
+    position_stride: tl.tensor,
+    capacity: tl.tensor,
+    HEADS: tl.constexpr,
+    GROUP: tl.constexpr,
+    SIZE: tl.constexpr,
+    CHUNKS: tl.constexpr,
+    CHUNK: tl.constexpr,
+    BLOCK_GROUP: tl.constexpr,
+    BLOCK_SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
 ) -> None:
     index = tl.program_id(0).to(tl.int64)
     kv_head = tl.program_id(1)
@@ -205,17 +205,17 @@ def _chunk_kernel(
 
 @jit
 def _combine_kernel(
-    parts_pointer: Pointer,
-    sums_pointer: Pointer,
-    lengths_pointer: Pointer,
-    mixed_pointer: Pointer,
-    capacity: Scalar,
-    HEADS: constexpr,
-    SIZE: constexpr,
-    CHUNKS: constexpr,
-    CHUNK: constexpr,
-    BLOCK_CHUNKS: constexpr,
-    BLOCK_SIZE: constexpr,
+    parts_pointer: tl.tensor,
+    sums_pointer: tl.tensor,
+    lengths_pointer: tl.tensor,
+    mixed_pointer: tl.tensor,
+    capacity: tl.tensor,
+    HEADS: tl.constexpr,
+    SIZE: tl.constexpr,
+    CHUNKS: tl.constexpr,
+    CHUNK: tl.constexpr,
+    BLOCK_CHUNKS: tl.constexpr,
+    BLOCK_SIZE: tl.constexpr,
 ) -> None:
     index = tl.program_id(0).to(tl.int64)
     head = index * HEADS + tl.program_id(1)

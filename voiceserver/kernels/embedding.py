@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, tl
+from voiceserver.kernels.language import jit, tl
 
 _BLOCK = 256
 
@@ -30,13 +30,13 @@ def fused(ids: Tensor, table: Tensor) -> Tensor:
 
 @jit
 def _kernel(
-    ids_pointer: Pointer,
-    table_pointer: Pointer,
-    out_pointer: Pointer,
-    vocabulary: Scalar,
-    STREAMS: constexpr,
-    SIZE: constexpr,
-    BLOCK: constexpr,
+    ids_pointer: tl.tensor,
+    table_pointer: tl.tensor,
+    out_pointer: tl.tensor,
+    vocabulary: tl.tensor,
+    STREAMS: tl.constexpr,
+    SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
 ) -> None:
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from voiceserver.kernels.language import Scalar, constexpr, jit, tl
+from voiceserver.kernels.language import jit, tl
 
 _ROOT_HALF_BITS: Final = 0x3F3504F3  # of sqrt(1/2)
 _LN_2: Final = 0.6931471805599453
@@ -32,8 +32,8 @@ def log(x: Tensor) -> Tensor:
 
 @jit
 def device_log(
-    x: Scalar, ROOT_HALF_BITS: constexpr = _ROOT_HALF_BITS, LN_2: constexpr = _LN_2
-) -> Scalar:
+    x: tl.tensor, ROOT_HALF_BITS: tl.constexpr = _ROOT_HALF_BITS, LN_2: tl.constexpr = _LN_2
+) -> tl.tensor:
     """Inside kernels launched with `enable_fp_fusion=False`: the same bits as `log`."""
     bits = x.to(tl.int32, bitcast=True)
     exponent = (bits - ROOT_HALF_BITS) >> 23

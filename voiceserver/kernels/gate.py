@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, tl
+from voiceserver.kernels.language import jit, tl
 
 _BLOCK = 1024
 
@@ -30,11 +30,11 @@ def fused(gate_up: Tensor) -> Tensor:
 
 @jit
 def _kernel(
-    gate_up_pointer: Pointer,
-    out_pointer: Pointer,
-    stride: Scalar,
-    SIZE: constexpr,
-    BLOCK: constexpr,
+    gate_up_pointer: tl.tensor,
+    out_pointer: tl.tensor,
+    stride: tl.tensor,
+    SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
 ) -> None:
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -1,22 +1,30 @@
-"""What kernel files need of Triton, also where it is not installed: there the twins run alone."""
+"""What kernel files need of Triton, also where it is not installed: there the twins run alone.
+
+Annotate a kernel's parameters with `tl.tensor` (pointers and numbers) and `tl.constexpr`: Triton
+reads annotations when it compiles, and knows no other names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-try:
+if TYPE_CHECKING:
     import triton
     import triton.language as tl
-except ImportError:
-    triton = tl = None
+else:
+    try:
+        import triton
+        import triton.language as tl
+    except ImportError:
+        triton = tl = None
 
-__all__ = ["Pointer", "Scalar", "constexpr", "jit", "power_of_2", "tl"]
-
-# Annotations of kernel parameters; Triton looks for the name `constexpr` in them.
+# To be dropped.
 constexpr = Any
 Pointer = Any
 Scalar = Any
+
+__all__ = ["Pointer", "Scalar", "constexpr", "jit", "power_of_2", "tl"]
 
 
 def jit(function: Callable[..., Any]) -> Any:

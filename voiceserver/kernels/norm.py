@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+from voiceserver.kernels.language import jit, power_of_2, tl
 
 
 def naive(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
@@ -48,17 +48,17 @@ def fused(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tu
 
 @jit
 def _kernel(
-    x_pointer: Pointer,
-    delta_pointer: Pointer,
-    weight_pointer: Pointer,
-    total_pointer: Pointer,
-    normed_pointer: Pointer,
-    x_stride: Scalar,
-    delta_stride: Scalar,
-    SIZE: constexpr,
-    EPSILON: constexpr,
-    HAS_DELTA: constexpr,
-    BLOCK: constexpr,
+    x_pointer: tl.tensor,
+    delta_pointer: tl.tensor,
+    weight_pointer: tl.tensor,
+    total_pointer: tl.tensor,
+    normed_pointer: tl.tensor,
+    x_stride: tl.tensor,
+    delta_stride: tl.tensor,
+    SIZE: tl.constexpr,
+    EPSILON: tl.constexpr,
+    HAS_DELTA: tl.constexpr,
+    BLOCK: tl.constexpr,
 ) -> None:
     row = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)

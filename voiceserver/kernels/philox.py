@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from torch import Tensor
 
-from voiceserver.kernels.language import Scalar, constexpr, jit, tl
+from voiceserver.kernels.language import jit, tl
 
 FOR_TOKENS: Final = 0
 FOR_NOISE: Final = 1
@@ -44,19 +44,19 @@ def uniform(word: Tensor) -> Tensor:
 
 
 @jit
-def device_word(
-    key: Scalar,  # int64
-    c0: Scalar,
-    c1: Scalar,
-    c2: Scalar,
-    c3: Scalar,
-    M0: constexpr = _MULTIPLIERS[0],
-    M1: constexpr = _MULTIPLIERS[1],
-    STEP_0: constexpr = _KEY_STEPS[0],
-    STEP_1: constexpr = _KEY_STEPS[1],
-    ROUNDS: constexpr = _ROUNDS,
-) -> Scalar:
-    """Inside kernels: the first of `words`, as uint32."""
+def device_words(
+    key: tl.tensor,  # int64
+    c0: tl.tensor,
+    c1: tl.tensor,
+    c2: tl.tensor,
+    c3: tl.tensor,
+    M0: tl.constexpr = _MULTIPLIERS[0],
+    M1: tl.constexpr = _MULTIPLIERS[1],
+    STEP_0: tl.constexpr = _KEY_STEPS[0],
+    STEP_1: tl.constexpr = _KEY_STEPS[1],
+    ROUNDS: tl.constexpr = _ROUNDS,
+) -> tl.tensor:
+    """Inside kernels: `words`, as four of uint32."""
     k0 = key.to(tl.uint32)
     k1 = (key >> 32).to(tl.uint32)
     c0 = tl.cast(c0, tl.uint32)
@@ -69,10 +69,10 @@ def device_word(
         c0, c1, c2, c3 = high_1 ^ c1 ^ k0, low_1, high_0 ^ c3 ^ k1, low_0
         k0 += STEP_0
         k1 += STEP_1
-    return c0
+    return c0, c1, c2, c3
 
 
 @jit
-def device_uniform(word: Scalar) -> Scalar:
+def device_uniform(word: tl.tensor) -> tl.tensor:
     """Inside kernels: `uniform` of a uint32."""
     return ((word >> 9).to(tl.float32) + 0.5) * 1.1920928955078125e-07  # 2^-23

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
+from voiceserver.kernels.language import jit, power_of_2, tl
 
 
 def naive(
@@ -80,23 +80,23 @@ def fused(
 
 @jit
 def _kernel(
-    qkv_pointer: Pointer,
-    bias_pointer: Pointer,
-    cos_pointer: Pointer,
-    sin_pointer: Pointer,
-    keys_pointer: Pointer,
-    values_pointer: Pointer,
-    rows_pointer: Pointer,
-    positions_pointer: Pointer,
-    query_pointer: Pointer,
-    qkv_stride: Scalar,
-    row_stride: Scalar,
-    position_stride: Scalar,
-    capacity: Scalar,
-    HEADS: constexpr,
-    KV_HEADS: constexpr,
-    HALF: constexpr,
-    BLOCK: constexpr,
+    qkv_pointer: tl.tensor,
+    bias_pointer: tl.tensor,
+    cos_pointer: tl.tensor,
+    sin_pointer: tl.tensor,
+    keys_pointer: tl.tensor,
+    values_pointer: tl.tensor,
+    rows_pointer: tl.tensor,
+    positions_pointer: tl.tensor,
+    query_pointer: tl.tensor,
+    qkv_stride: tl.tensor,
+    row_stride: tl.tensor,
+    position_stride: tl.tensor,
+    capacity: tl.tensor,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    BLOCK: tl.constexpr,
 ) -> None:
     index = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1)

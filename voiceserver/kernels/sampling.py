@@ -16,8 +16,8 @@ from torch import Tensor
 
 from voiceserver.kernels import exact_log, philox
 from voiceserver.kernels.exact_log import device_log
-from voiceserver.kernels.language import Pointer, Scalar, constexpr, jit, power_of_2, tl
-from voiceserver.kernels.philox import device_uniform, device_word
+from voiceserver.kernels.language import jit, power_of_2, tl
+from voiceserver.kernels.philox import device_uniform, device_words
 
 LARGEST_TOP_K = 128
 _ONE_TILE = 8192  # a head of up to this many logits is drawn from in one program
@@ -125,7 +125,7 @@ def fused(
         TILES=tiles,
         BLOCK=block,
         BLOCK_LISTS=power_of_2(tiles * max(top_k, 1)),
-        num_warps=8,
+        num_warps=max(1, block // 512),
         enable_fp_fusion=False,
     )
     if tiles > 1:
@@ -136,14 +136,15 @@ def fused(
 
 
 @jit
-def _kth_largest(values: Scalar, TOP_K: constexpr) -> Scalar:
+def _kth_largest(values: tl.tensor, TOP_K: tl.constexpr) -> tl.tensor:
     """The k-th largest of a block of float32, found bit by bit; exact."""
     bits = values.to(tl.int32, bitcast=True)
     # Unsigned integers in the order of the floats: all bits of a negative one are flipped.
     keys = (bits ^ ((bits >> 31) | -0x80000000)).to(tl.uint32, bitcast=True)
     found = tl.full([], 0, tl.uint32)
-    for bit in tl.static_range(32):
-        trial = found | (0x80000000 >> bit)
+    one = tl.full([], 1, tl.uint32)
+    for bit in range(32):
+        trial = found | (one << (31 - bit))
         found = tl.where(tl.sum((keys >= trial).to(tl.int32)) >= TOP_K, trial, found)
     found = tl.where(found >= 0x80000000, found ^ 0x80000000, found ^ 0xFFFFFFFF)
     return found.to(tl.float32, bitcast=True)
@@ -151,15 +152,15 @@ def _kth_largest(values: Scalar, TOP_K: constexpr) -> Scalar:
 
 @jit
 def _list_kernel(
-    logits_pointer: Pointer,
-    temperature_pointer: Pointer,
-    lists_pointer: Pointer,  # [N, H, tiles, k]
-    row_stride: Scalar,
-    head_stride: Scalar,
-    VOCABULARY: constexpr,
-    TOP_K: constexpr,
-    BLOCK: constexpr,
-    BLOCK_LIST: constexpr,
+    logits_pointer: tl.tensor,
+    temperature_pointer: tl.tensor,
+    lists_pointer: tl.tensor,  # [N, H, tiles, k]
+    row_stride: tl.tensor,
+    head_stride: tl.tensor,
+    VOCABULARY: tl.constexpr,
+    TOP_K: tl.constexpr,
+    BLOCK: tl.constexpr,
+    BLOCK_LIST: tl.constexpr,
 ) -> None:
     """The k largest logits of a tile, in any order."""
     row, head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
@@ -179,22 +180,22 @@ def _list_kernel(
 
 @jit
 def _draw_kernel(
-    logits_pointer: Pointer,
-    temperature_pointer: Pointer,
-    seeds_pointer: Pointer,
-    steps_pointer: Pointer,
-    lists_pointer: Pointer,
-    scores_pointer: Pointer,  # [N, H, tiles], not written if there is one tile
-    indices_pointer: Pointer,  # likewise
-    row_stride: Scalar,
-    head_stride: Scalar,
-    first_head: Scalar,
-    VOCABULARY: constexpr,
-    GREEDY: constexpr,
-    TOP_K: constexpr,
-    TILES: constexpr,
-    BLOCK: constexpr,
-    BLOCK_LISTS: constexpr,
+    logits_pointer: tl.tensor,
+    temperature_pointer: tl.tensor,
+    seeds_pointer: tl.tensor,
+    steps_pointer: tl.tensor,
+    lists_pointer: tl.tensor,
+    scores_pointer: tl.tensor,  # [N, H, tiles], not written if there is one tile
+    indices_pointer: tl.tensor,  # likewise
+    row_stride: tl.tensor,
+    head_stride: tl.tensor,
+    first_head: tl.tensor,
+    VOCABULARY: tl.constexpr,
+    GREEDY: tl.constexpr,
+    TOP_K: tl.constexpr,
+    TILES: tl.constexpr,
+    BLOCK: tl.constexpr,
+    BLOCK_LISTS: tl.constexpr,
 ) -> None:
     """The best index of a tile."""
     row, head, tile = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
@@ -214,7 +215,7 @@ def _draw_kernel(
                 scores = tl.where(scores >= _kth_largest(candidates, TOP_K), scores, -float("inf"))
             seed = tl.load(seeds_pointer + row)
             step = tl.load(steps_pointer + row)
-            word = device_word(seed, index, head + first_head, step, 0)
+            word, _, _, _ = device_words(seed, index, head + first_head, step, 0)
             gumbel = -device_log(-device_log(device_uniform(word)))
             scores = scores * tl.div_rn(1.0, temperature) + gumbel
     scores = tl.where(index < VOCABULARY, scores, -float("inf"))
@@ -227,12 +228,12 @@ def _draw_kernel(
 
 @jit
 def _pick_kernel(
-    scores_pointer: Pointer,
-    indices_pointer: Pointer,
-    ids_pointer: Pointer,
-    VOCABULARY: constexpr,
-    TILES: constexpr,
-    BLOCK: constexpr,
+    scores_pointer: tl.tensor,
+    indices_pointer: tl.tensor,
+    ids_pointer: tl.tensor,
+    VOCABULARY: tl.constexpr,
+    TILES: tl.constexpr,
+    BLOCK: tl.constexpr,
 ) -> None:
     """The best of all tiles, the lowest index among equals."""
     place = tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)
