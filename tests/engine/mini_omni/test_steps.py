@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voiceserver.engine.mini_omni import graphs as graphs_module
+from voiceserver.engine.mini_omni.steps import Mode, Segment, Steps
+from voiceserver.engine.sampling import Sampling
+from voiceserver.nn.mini_omni import prompts
+from voiceserver.nn.mini_omni.errors import CacheFull, PromptError
+from voiceserver.nn.mini_omni.generate import generate
+from voiceserver.nn.mini_omni.network import MiniOmni
+from voiceserver.nn.mini_omni.prompts import Task
+from voiceserver.nn.mini_omni.vocabulary import EOT, PAD_T
+
+from ...parity import drawn
+
+GREEDY = Sampling(temperature=0.0, seed=0)
+POSITIONS = 64
+FRAMES = 5
+
+
+@pytest.fixture(params=[False, True], ids=["eager", "buckets"])
+def graphs(request: pytest.FixtureRequest) -> bool:
+    """Both ways of running a step; a replay is a plain call on a CPU."""
+    return bool(request.param)
+
+
+def new_steps(
+    slots: int = 2,
+    graphs: bool = False,
+    positions: int = POSITIONS,
+    network: MiniOmni | None = None,
+) -> Steps:
+    return Steps(network or drawn.small_model(), slots, positions=positions, graphs=graphs)
+
+
+def features(seed: int = 1, frames: int = FRAMES) -> torch.Tensor:
+    return drawn.features(seed, frames, drawn.config().whisper_dim)
+
+
+def hear(steps: Steps, rows: list[int], seed: int = 1) -> None:
+    """Rows read a spoken prompt but its last column."""
+    ids = prompts.spoken_prompt(Task.A1A2, FRAMES)[:-1]
+    heard = features(seed)
+    steps.extend([Segment(row, ids, heard, prompts.FEATURES_AT) for row in rows])
+
+
+def begin(steps: Steps, voice: int, mode: Mode, seed: int = 1) -> None:
+    """An answer to the spoken prompt `seed`; which is also the sampling's."""
+    tasks = {Mode.PAIR: [Task.A1A2, Task.A1T2], Mode.SPEAK: [Task.A1A2], Mode.WRITE: [Task.A1T2]}
+    rows = {Mode.PAIR: [2 * voice, 2 * voice + 1], Mode.SPEAK: [2 * voice]}
+    hear(steps, rows.get(mode, [2 * voice + 1]), seed)
+    last = torch.cat([prompts.answer(task) for task in tasks[mode]])
+    steps.start(voice, mode, last, Sampling(temperature=0.7 * (seed % 2), seed=seed))
+
+
+def tokens(steps: Steps, voice: int, count: int) -> list[list[int]]:
+    return [steps.step([voice])[0].tolist() for _ in range(count)]
+
+
+def test_a_pair_writes_what_the_offline_loop_writes(graphs: bool) -> None:
+    steps = new_steps(graphs=graphs)
+    hear(steps, [2, 3])
+    last = torch.cat([prompts.answer(Task.A1A2), prompts.answer(Task.A1T2)])
+    steps.start(1, Mode.PAIR, last, GREEDY)
+    whole = generate(
+        drawn.small_model(),
+        Task.A1A2,
+        features=features(),
+        written_by=Task.A1T2,
+        max_returned_tokens=FRAMES + 3 + 20,
+    )
+    assert np.array(tokens(steps, 1, 20)).T.tolist() == whole
+
+
+def test_one_row_speaks_and_writes_as_the_offline_loop(graphs: bool) -> None:
+    steps = new_steps(graphs=graphs)
+    prompt = prompts.typed_prompt(Task.T1A2, [5, 6, 7])
+    steps.extend([Segment(0, prompt[:-1])])
+    steps.start(0, Mode.SPEAK, prompt[-1:], GREEDY)
+    whole = generate(
+        drawn.small_model(), Task.T1A2, text=[5, 6, 7], max_returned_tokens=len(prompt) + 20
+    )
+    assert np.array(tokens(steps, 0, 20)).T.tolist() == whole
+
+
+@pytest.mark.parametrize("voice", [1, 2])
+def test_a_row_writes_as_the_offline_loop(voice: int, graphs: bool) -> None:
+    steps = new_steps(graphs=graphs)
+    hear(steps, [voice + 2])  # the writing row of slot 1, the first scratch row of two slots
+    steps.start(voice, Mode.WRITE, prompts.answer(Task.A1T1), GREEDY)
+    whole = generate(
+        drawn.small_model(),
+        Task.A1T1,
+        features=features(),
+        max_returned_tokens=FRAMES + 3 + 20,
+    )
+    columns = np.array(tokens(steps, voice, 20))
+    assert columns[:, 7].tolist() == whole[0]
+    assert (columns[:, :7] == 4097).all()
+
+
+@cache
+def alone(mode: Mode, seed: int) -> list[list[int]]:
+    steps = new_steps(slots=1)
+    begin(steps, 0, mode, seed)
+    return tokens(steps, 0, 12)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # slot
+        st.sampled_from(Mode),
+        st.integers(1, 4),  # seed
+        st.sets(st.integers(0, 3)),  # slots that are left out of the following step
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_a_voice_says_the_same_among_others(graphs: bool) -> None:
+    steps = new_steps(slots=4, graphs=graphs)
+
+    @settings(max_examples=12, deadline=None)
+    @given(EVENTS)
+    def check(events: list[tuple[int, Mode, int, set[int]]]) -> None:
+        answering: dict[int, tuple[Mode, int]] = {}
+        made: dict[int, list[list[int]]] = {}
+        for slot, mode, seed, left_out in events:
+            if slot in answering:
+                del answering[slot]
+                stop(steps, slot)
+            else:
+                begin(steps, slot, mode, seed)
+                answering[slot], made[slot] = (mode, seed), []
+            voices = [v for v in reversed(answering) if v not in left_out and len(made[v]) < 12]
+            for voice, column in zip(voices, steps.step(voices).tolist(), strict=True):
+                made[voice].append(column)
+        for voice, (mode, seed) in answering.items():
+            assert made[voice] == alone(mode, seed)[: len(made[voice])]
+            stop(steps, voice)
+
+    check()
+
+
+def stop(steps: Steps, voice: int) -> None:
+    steps.end(voice)
+    for row in (2 * voice, 2 * voice + 1):
+        steps.rollback(row, 0)
+
+
+def test_a_temperature_draws_by_the_seed_of_the_answer() -> None:
+    assert len({str(alone(Mode.PAIR, seed)) for seed in (1, 3)}) == 2
+    hot = new_steps(slots=2)
+    for voice, seed in ((0, 5), (1, 6)):
+        hear(hot, [2 * voice])
+        hot.start(voice, Mode.SPEAK, prompts.answer(Task.A1A2), Sampling(1.5, seed))
+    first, second = np.array([hot.step([0, 1]) for _ in range(5)]).transpose(1, 0, 2)
+    assert (first != second).any()
+
+
+class EndingText(MiniOmni):
+    """Samples eot at the steps named, and counts the rows that are computed."""
+
+    def __init__(self, *steps: int) -> None:
+        super().__init__(drawn.config(), drawn.small_state(), torch.device("cpu"), torch.float32)
+        self.ends, self.text_rows, self.decoded_rows = steps, list[int](), list[int]()
+
+    def text_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        logits = super().text_logits(hidden)
+        if len(self.text_rows) in self.ends:
+            logits[:, EOT] = 1e4
+        self.text_rows.append(len(hidden))
+        return logits
+
+    def decode(self, ids: torch.Tensor, *rest: object) -> torch.Tensor:
+        self.decoded_rows.append(len(ids))
+        return super().decode(ids, *rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", [Mode.PAIR, Mode.SPEAK])
+def test_after_the_text_only_speech_is_computed(mode: Mode) -> None:
+    network = EndingText(3)
+    steps = new_steps(network=network)
+    begin(steps, 0, mode, seed=2)
+    columns = tokens(steps, 0, 9)
+    whole = generate(
+        EndingText(3),
+        Task.A1A2,
+        features=features(2),
+        written_by=Task.A1T2 if mode is Mode.PAIR else None,
+        max_returned_tokens=FRAMES + 3 + 9,
+    )
+    assert np.array(columns).T.tolist() == whole
+    assert whole[7][3:] == [EOT] + [PAD_T] * 5
+    assert network.text_rows == [1] * 4
+    rows = 2 if mode is Mode.PAIR else 1
+    assert network.decoded_rows == [rows] * 4 + [1] * 5
+    read = FRAMES + 2
+    assert steps.length(0) == read + 9
+    if mode is Mode.PAIR:
+        assert steps.length(1) == read + 4  # it never reads its own eot
+
+
+def test_the_first_text_is_not_looked_at_for_its_end() -> None:
+    steps = new_steps(network=EndingText(0))
+    begin(steps, 0, Mode.PAIR, seed=2)
+    texts = [column[7] for column in tokens(steps, 0, 3)]
+    assert texts[0] == EOT
+    assert PAD_T not in texts
+
+
+@pytest.mark.parametrize("mode", [Mode.PAIR, Mode.SPEAK])
+def test_the_caller_can_end_the_text(mode: Mode, graphs: bool) -> None:
+    steps = new_steps(graphs=graphs)
+    begin(steps, 0, mode, seed=2)
+    begin(steps, 1, mode, seed=2)
+    before = [steps.step([0, 1]) for _ in range(3)]
+    steps.end_text(0)
+    after = np.array([steps.step([0, 1]) for _ in range(3)])
+    assert np.array_equal(np.array(before)[:, 0], np.array(before)[:, 1])
+    assert after[:, 0, 7].tolist() == [EOT, PAD_T, PAD_T]
+    expected = [column[7] for column in alone(mode, 2)[3:6]]
+    assert after[:, 1, 7].tolist() == expected
+
+
+def test_cutting_back_equals_never_having_gone_on() -> None:
+    prompt = prompts.typed_prompt(Task.T1T2, [9, 8])
+    cut, straight = new_steps(), new_steps()
+    for steps in (cut, straight):
+        begin(steps, 0, Mode.PAIR, seed=2)
+    heard = tokens(cut, 0, 9)
+    cut.end(0)
+    for row in (0, 1):
+        cut.rollback(row, FRAMES + 2 + 4)
+    assert tokens(straight, 0, 4) == heard[:4]
+    straight.end(0)
+    answers = []
+    for steps in (cut, straight):
+        assert [steps.length(row) for row in (0, 1)] == [FRAMES + 6] * 2
+        steps.extend([Segment(row, prompt[:-1]) for row in (0, 1)])
+        last = torch.cat([prompts.answer(Task.T1A2), prompts.answer(Task.T1T2)])
+        steps.start(0, Mode.PAIR, last, GREEDY)
+        answers.append(tokens(steps, 0, 6))
+    assert answers[0] == answers[1]
+
+
+def test_a_prompt_read_once_serves_both_rows() -> None:
+    steps = new_steps()
+    hear(steps, [2], seed=2)
+    steps.copy(2, 3, steps.length(2))
+    last = torch.cat([prompts.answer(Task.A1A2), prompts.answer(Task.A1T2)])
+    steps.start(1, Mode.PAIR, last, Sampling(0.0, 2))
+    assert tokens(steps, 1, 8) == alone(Mode.PAIR, 2)[:8]
+
+
+def test_a_full_row_is_refused_before_anything_happens() -> None:
+    steps = new_steps(positions=FRAMES + 2 + 3)
+    begin(steps, 0, Mode.PAIR, seed=2)
+    begin(steps, 1, Mode.WRITE, seed=2)
+    made = tokens(steps, 0, 3)
+    assert made == alone(Mode.PAIR, 2)[:3]
+    assert steps.room(0) == 0
+    with pytest.raises(CacheFull, match="voice 0"):
+        steps.step([1, 0])
+    assert steps.length(3) == FRAMES + 2
+    assert tokens(steps, 1, 3) == alone(Mode.WRITE, 2)[:3]
+    with pytest.raises(CacheFull, match="row 0"):
+        steps.extend([Segment(4, prompts.begin()), Segment(0, prompts.begin())])
+    assert steps.length(4) == 0
+
+
+def test_columns_that_cannot_be_are_refused() -> None:
+    steps = new_steps()
+    pair = torch.cat([prompts.answer(Task.A1A2), prompts.answer(Task.A1T2)])
+    outside = pair.clone()
+    outside[0, 2] = 4160
+    talking = pair.flip(0)
+    apart = pair.clone()
+    apart[1, 7] = 5
+    for wrong in (pair[:1], outside, talking, apart):
+        with pytest.raises(PromptError):
+            steps.start(0, Mode.PAIR, wrong, GREEDY)
+    with pytest.raises(PromptError, match="vocabulary"):
+        steps.extend([Segment(0, outside)])
+    steps.start(0, Mode.PAIR, pair, GREEDY)
+
+
+def test_one_copy_to_the_host_a_step(graphs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[int] = []
+    original = graphs_module.to_host
+
+    def counted(columns: torch.Tensor) -> object:
+        copied.append(len(columns))
+        return original(columns)
+
+    steps = new_steps(slots=4, graphs=graphs)
+    for voice in range(3):
+        begin(steps, voice, Mode.PAIR, seed=2)
+    monkeypatch.setattr(graphs_module, "to_host", counted)
+    steps.step([0, 1, 2])
+    assert copied == [8 if graphs else 6]
