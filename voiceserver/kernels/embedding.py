@@ -24,12 +24,12 @@ def fused(ids: Tensor, table: Tensor) -> Tensor:
     assert table.is_contiguous(), "rows of the table lie apart"
     out = torch.empty(count, size, dtype=torch.float32, device=table.device)
     grid = (count, -(-size // _BLOCK))
-    _kernel[grid](ids, table, out, vocabulary, STREAMS=streams, SIZE=size, BLOCK=_BLOCK)
+    _embedding_kernel[grid](ids, table, out, vocabulary, STREAMS=streams, SIZE=size, BLOCK=_BLOCK)
     return out
 
 
 @jit
-def _kernel(
+def _embedding_kernel(
     ids_pointer: tl.tensor,
     table_pointer: tl.tensor,
     out_pointer: tl.tensor,

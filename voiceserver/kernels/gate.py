@@ -24,12 +24,12 @@ def fused(gate_up: Tensor) -> Tensor:
     assert gate_up.stride(1) == 1, "numbers of a row must lie together"
     out = torch.empty(count, size, dtype=gate_up.dtype, device=gate_up.device)
     grid = (count, -(-size // _BLOCK))
-    _kernel[grid](gate_up, out, gate_up.stride(0), SIZE=size, BLOCK=_BLOCK)
+    _gate_kernel[grid](gate_up, out, gate_up.stride(0), SIZE=size, BLOCK=_BLOCK)
     return out
 
 
 @jit
-def _kernel(
+def _gate_kernel(
     gate_up_pointer: tl.tensor,
     out_pointer: tl.tensor,
     stride: tl.tensor,

@@ -30,7 +30,7 @@ def fused(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tu
     assert delta is None or (delta.shape == x.shape and delta.stride(1) == 1), "delta is unlike x"
     total = x if delta is None else torch.empty(count, size, dtype=x.dtype, device=x.device)
     normed = torch.empty(count, size, dtype=weight.dtype, device=x.device)
-    _kernel[(count,)](
+    _norm_kernel[(count,)](
         x,
         x if delta is None else delta,
         weight,
@@ -47,7 +47,7 @@ def fused(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tu
 
 
 @jit
-def _kernel(
+def _norm_kernel(
     x_pointer: tl.tensor,
     delta_pointer: tl.tensor,
     weight_pointer: tl.tensor,

@@ -55,7 +55,7 @@ def fused(
     assert keys.stride() == values.stride(), "keys and values lie differently"
     assert cos.is_contiguous(), "angles lie apart"
     query = torch.empty(count, heads, head_dim, dtype=qkv.dtype, device=qkv.device)
-    _kernel[(count, heads + 2 * kv_heads)](
+    _rope_kernel[(count, heads + 2 * kv_heads)](
         qkv,
         bias,
         cos,
@@ -79,7 +79,7 @@ def fused(
 
 
 @jit
-def _kernel(
+def _rope_kernel(
     qkv_pointer: tl.tensor,
     bias_pointer: tl.tensor,
     cos_pointer: tl.tensor,
