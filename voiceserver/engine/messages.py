@@ -106,8 +106,9 @@ class PredictTurnEnd:
 class TurnBegan:
     """A user's turn has begun at `start_sample`, after this dialogue; told if `hears_audio`.
 
-    A model that hears may read the turn while it is being spoken. Said again when the dialogue
-    before the turn changes, and of no consequence for the reply: Respond has everything it needs.
+    A model that hears may read the turn while it is being spoken. Said again when the user goes on
+    after a pause, and when the dialogue before the turn changes. It has no consequence for what is
+    replied: Respond has everything that needs.
     """
 
     session_id: str

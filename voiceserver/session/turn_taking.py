@@ -63,6 +63,7 @@ class TurnTaking:
                     self._answerer.prepare(spoken_by_user(hearing.item_id, hearing.text), marks)
                 case SpeechResumed() | JudgedUnfinished():
                     self._speaker.drop_held()
+                    self.announce_turn()
                 case TurnOver(by_voice=by_voice):
                     self._turn_over(hearing, by_voice, now_s)
                 case TurnRead():

@@ -17,8 +17,8 @@ from tokenizers import Tokenizer
 
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.nano.prompt import PromptWriter
-from voiceserver.engine.nano.text import TextStream
 from voiceserver.engine.sampling import Sampling, draw
+from voiceserver.engine.text import TextStream
 from voiceserver.nn.llama import KvCache, Llama, Segment
 
 CONTEXT_TOKENS = 2048

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from voiceserver.engine.nano.text import TextStream
+from voiceserver.engine.text import TextStream
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""From the thinker's tokens to clean text: whole characters, single spaces, none at the ends."""
+"""From a model's tokens to clean text: whole characters, single spaces, none at the ends."""
 
 from __future__ import annotations
 

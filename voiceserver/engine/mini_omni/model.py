@@ -1,0 +1,239 @@
+"""The `mini_omni` family: published Mini-Omni checkpoints, as the loop wants them.
+
+It hears the user's voice itself: Whisper's encoder follows each turn while it is spoken, and what
+is settled is read into the slot's rows at once. Replies are conditioned on that, transcripts are
+made beside it. There is no system prompt in the model's training, so system messages have no
+effect, and a reply cannot be told its words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from voiceserver.audio.echo import EchoTracker
+from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
+from voiceserver.engine.listening.microphones import Microphones
+from voiceserver.engine.messages import ChatMessage
+from voiceserver.engine.mini_omni.answers import Answers
+from voiceserver.engine.mini_omni.checkpoint import Checkpoint, CheckpointFiles, load
+from voiceserver.engine.mini_omni.columns import Features
+from voiceserver.engine.mini_omni.dialogue import Dialogue
+from voiceserver.engine.mini_omni.rows import RowReader
+from voiceserver.engine.mini_omni.sound import Sound
+from voiceserver.engine.mini_omni.steps import Steps
+from voiceserver.engine.mini_omni.transcriber import Job, Transcriber
+from voiceserver.engine.mini_omni.turns import TurnReader
+from voiceserver.engine.mini_omni.utterances import Utterances
+from voiceserver.engine.mini_omni.voice import SnacVoice
+from voiceserver.nn.whisper.live import LiveEncoder
+
+log = logging.getLogger(__name__)
+
+REPLY_ROOM = 512  # positions kept free for a reply: 43 s of speech; it may take what else is left
+
+
+@dataclass(frozen=True)
+class MiniOmniFiles:
+    """Where the weights lie."""
+
+    checkpoint: CheckpointFiles
+    vad: Path  # silero, ONNX
+    turn_end: Path  # smart-turn, ONNX
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much is read in one call: little enough that those who speak never wait for it."""
+
+    piece: int  # columns of a row
+    rows: int  # that read together
+    scratch: int  # rows for transcripts
+
+    @classmethod
+    def on(cls, device: torch.device, slots: int) -> Pace:
+        if device.type == "cpu":
+            return cls(piece=32, rows=1, scratch=1)
+        return cls(piece=64, rows=32, scratch=max(1, slots // 16))
+
+
+class MiniOmniFamily:
+    """Listening, the dialogues, and the replies under way."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        microphones: Microphones,
+        slots: int,
+        wake: Callable[[], None],
+    ) -> None:
+        device = checkpoint.network.device
+        pace = Pace.on(device, slots)
+        self._positions = checkpoint.network.config.positions
+        self._tokenizer = checkpoint.tokenizer
+        self._microphones = microphones
+        self._echoes: dict[int, EchoTracker] = {}
+        self._steps = Steps(
+            checkpoint.network, slots, positions=self._positions, scratch=pace.scratch
+        )
+        features = Features()
+        encoder = LiveEncoder(checkpoint.whisper, slots + pace.scratch)
+        self._utterances = Utterances(encoder, microphones, features)
+        rows = RowReader(self._steps, features, 2 * slots + pace.scratch, pace.piece)
+        self._rows, self._rows_at_once = rows, pace.rows
+        self._turns = TurnReader(self._utterances, rows)
+        self._transcriber = Transcriber(
+            self._utterances, rows, self._steps, self._tokenizer, slots, pace.scratch
+        )
+        voice = SnacVoice(checkpoint.snac, slots)
+        self._sound = Sound(voice, wake, threaded=device.type == "cpu")
+        self._answers = Answers(
+            self._turns, rows, self._steps, self._sound, self._tokenizer, rows_at_once=pace.rows
+        )
+        self._shape = Shape(
+            "mini-omni", slots, voice.sample_rate_hz, voice.frame_samples, hears_audio=True
+        )
+
+    @classmethod
+    def load(
+        cls, files: MiniOmniFiles, slots: int, wake: Callable[[], None], device: torch.device
+    ) -> MiniOmniFamily:
+        """Load everything; on the CPU the model and the codec have a core each."""
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        microphones = Microphones(files.vad, files.turn_end, slots, wake)
+        return cls(load(files.checkpoint, device), microphones, slots, wake)
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    # --- listening --------------------------------------------------------------------------------
+
+    def open(self, slot: int) -> None:
+        self._microphones.open(slot)
+        self._echoes[slot] = EchoTracker(self._shape.voice_rate_hz)
+        room = min(REPLY_ROOM, self._positions // 4)
+        dialogue = Dialogue(self._encode, self._positions, room, self._shape.frame_s)
+        self._turns.open(slot, dialogue)
+
+    def close(self, slot: int) -> None:
+        self.stop(slot)
+        self._transcriber.forget(slot)
+        self._turns.close(slot)
+        self._microphones.close(slot)
+        del self._echoes[slot]
+
+    def hear(self, slot: int, pcm16: bytes) -> None:
+        self._microphones.hear(slot, pcm16)
+
+    def recognise(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
+    ) -> None:
+        self._transcriber.submit(Job(slot, request_id, start_sample, end_sample, final))
+
+    def predict_turn_end(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int
+    ) -> None:
+        self._microphones.predict_turn_end(slot, request_id, start_sample, end_sample)
+
+    def turn_began(self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        self._turns.began(slot, start_sample, dialogue)
+
+    def listen(self) -> list[Heard]:
+        return self._microphones.listen(self._echo_likeness) + self._transcriber.collect()
+
+    def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
+        self._echoes[slot].played(samples, self._microphones.position(slot), begins_in_s)
+
+    def _echo_likeness(self, slot: int, end_sample: int, window: Samples) -> float:
+        return self._echoes[slot].likeness(end_sample, window)
+
+    def _encode(self, text: str) -> list[int]:
+        """Tokens of a text; nothing in it is taken for a control token."""
+        ids: list[int] = self._tokenizer.encode(text.replace("<|", "< |")).ids
+        return ids
+
+    # --- speaking ---------------------------------------------------------------------------------
+
+    def begin(self, slot: int, task: Task) -> None:
+        self.stop(slot)
+        self._answers.begin(slot, task)
+
+    def stop(self, slot: int) -> None:
+        self._answers.stop(slot)
+
+    def think(self) -> list[Made]:
+        """Collect sound, encode a piece, and read a piece for whoever needs it most."""
+        made = self._answers.collect()
+        self._utterances.step()
+        made += self._answers.hear()
+        if self._answers.preparing():
+            made += self._answers.read()
+        elif not self._read_ahead():
+            self._transcriber.hear()
+            self._transcriber.read()
+        return made + self._write()
+
+    def talk(self, slots: Sequence[int]) -> list[Made]:
+        made = self._answers.collect()
+        still = set(self._answers.speaking())  # collecting may have ended some
+        made += self._answers.step([slot for slot in slots if slot in still])
+        return made + self._answers.collect()
+
+    def work(self) -> Work:
+        return Work(
+            listening=self._microphones.pending() or self._transcriber.answered,
+            thinking=self._answers.preparing()
+            or bool(self._answers.writing())
+            or self._sound.ready()
+            or self._utterances.pending()
+            or self._transcriber.busy
+            or bool(self._ahead()),
+            talking=self._answers.speaking(),
+        )
+
+    def shut_down(self) -> None:
+        self._sound.end()
+        self._microphones.end()
+
+    def _write(self) -> list[Made]:
+        """One step of all text that is not spoken: written replies and transcripts."""
+        slots, voices = self._answers.writing(), self._transcriber.writing()
+        made = self._answers.step(slots) if slots else []
+        if not voices:
+            return made
+        try:
+            columns = self._steps.step(voices)
+        except Exception:
+            log.exception("transcripts failed")
+            self._transcriber.fail(voices)
+            return made
+        for voice, column in zip(voices, columns, strict=True):
+            self._transcriber.take(voice, column)
+        return made
+
+    def _ahead(self) -> list[int]:
+        """Rows that can read a piece of a turn being spoken."""
+        free = [slot for slot in self._echoes if not self._answers.has(slot)]
+        return [row for slot in free for row in self._turns.readable_ahead(slot)]
+
+    def _read_ahead(self) -> bool:
+        """Read a piece of turns being spoken; False when there is nothing to read."""
+        for slot in self._echoes:
+            if not self._answers.has(slot):
+                self._turns.look_ahead(slot)
+        rows = self._ahead()[: max(2, self._rows_at_once)]
+        if not rows:
+            return False
+        try:
+            self._rows.extend(rows)
+        except Exception:
+            log.exception("reading ahead failed")
+            for row in rows:
+                self._turns.look_no_further(row // 2)
+        return True
