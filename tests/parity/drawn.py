@@ -3,7 +3,7 @@
 The .npz files beside this hold what the published code (gpt-omni/mini-omni at 26c31d5; fp32, CPU)
 computes with such a model: the logits after the A1A2 prompt, and greedy answers to every task, cut
 off at `max_returned_tokens` positions. No weights travel: `state_dict` draws them again.
-`record.py` made published_seed2; mini_omni_seed1 came with the project's reference material.
+`record.py` made published_seed*; mini_omni_seed1 came with the project's reference material.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Records what the published code computes: `python -m tests.parity.record CHECKOUT`.
 
 CHECKOUT holds github gpt-omni/mini-omni at 26c31d5. Its training library is stubbed: only names are
-imported from it. Writes published_seed2.npz beside this file; nothing of the checkout is copied.
+imported from it. Writes published_seed*.npz beside this file; nothing of the checkout is copied.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from . import drawn
 TEXT_PROMPT = [149_401, 11, 69_994, 7, 67_494, 132_167, 0, 30_913, 151_643]
 MAX_TOKENS = 64
 FRAMES = 11
-FILE = "published_seed2.npz"
-SEED = 2
-SIZES = {"layers": 4, "model_dim": 40, "heads": 14, "head_dim": 4}
+SIZES: dict[int, dict[str, int]] = {  # by seed
+    1: {"layers": 3, "model_dim": 48, "heads": 6, "hidden_dim": 96, "whisper_dim": 24},
+    2: {"layers": 4, "model_dim": 40, "heads": 14, "head_dim": 4},
+}
 ANSWER = {
     "temperature": 0.9,
     "top_k": 1,
@@ -143,5 +144,6 @@ def record(seed: int, sizes: dict[str, int], frames: int) -> dict[str, Any]:
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     stub_lightning()
-    arrays = record(SEED, SIZES, FRAMES)
-    np.savez_compressed(Path(__file__).with_name(FILE), **arrays)
+    for seed, sizes in SIZES.items():
+        arrays = record(seed, sizes, FRAMES)
+        np.savez_compressed(Path(__file__).with_name(f"published_seed{seed}.npz"), **arrays)

@@ -25,14 +25,21 @@ TOLERANCE = 1e-4
 Recorded = Mapping[str, NDArray[Any]]
 
 
-# The weights behind this file are not those its rule gives: its logits are no linear image of the
-# drawn table, whatever the network. The published code itself does not reproduce it either.
-UNEXPLAINED = pytest.mark.xfail(reason="recorded from weights that the rule does not give")
+# The table behind this file is not the one its rule gives: its text logits are no linear image of
+# the drawn rows, whatever network stands between (least squares on the first 400 rows leaves 92 %,
+# as random rows would), and the published code with the rule's weights does not give them either.
+# They fit rows that are normal with deviation 1, as torch's own start of an embedding is: probably
+# the tied table was skipped, known as lm_head.weight alone. Strict, so that a corrected file shows.
+UNEXPLAINED = pytest.mark.xfail(reason="recorded with a table that the rule does not give")
 
 
 @pytest.fixture(
     scope="module",
-    params=["published_seed2", pytest.param("mini_omni_seed1", marks=UNEXPLAINED)],
+    params=[
+        "published_seed1",
+        "published_seed2",
+        pytest.param("mini_omni_seed1", marks=UNEXPLAINED),
+    ],
 )
 def recorded(request: pytest.FixtureRequest) -> Recorded:
     return dict(np.load(Path(__file__).with_name(f"{request.param}.npz")))
