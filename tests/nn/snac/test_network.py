@@ -57,6 +57,6 @@ def test_noise_is_that_of_the_place_in_the_utterance() -> None:
     codes = random_codes(config, 1, 9)
     whole = ours.decode(split_codes(codes, config.codes_per_frame), SEEDS[:1])
     window = split_codes(codes[:, 1:8], config.codes_per_frame)
-    part = ours.decode(window, SEEDS[:1], first_latent=config.frame_latents)
+    part = ours.decode(window, SEEDS[:1], torch.tensor([config.frame_latents]))
     frame = config.frame_samples  # context reaches less than three frames
     torch.testing.assert_close(part[:, 3 * frame : 4 * frame], whole[:, 4 * frame : 5 * frame])

@@ -54,7 +54,7 @@ class Whole:
 def latents_of(codes: Sequence[Tensor], weights: SnacWeights, config: SnacConfig) -> Tensor:
     """codes: [B, T / stride] of each codebook -> [B, T, latent_dim]"""
     vectors = [
-        F.embedding(ids, book).repeat_interleave(stride, dim=1)
+        F.embedding(ids, book).unsqueeze(2).expand(-1, -1, stride, -1).flatten(1, 2)
         for ids, book, stride in zip(codes, weights.codebooks, config.vq_strides, strict=True)
     ]
     return F.linear(torch.cat(vectors, -1), weights.latents, weights.latents_bias)

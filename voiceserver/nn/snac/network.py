@@ -19,7 +19,7 @@ WEIGHTS_FILE = "pytorch_model.bin"
 
 
 class Snac:
-    """A decoder; it holds nothing but weights, so any number of streams can share it."""
+    """A decoder; it keeps nothing of what it decodes, so any number of streams can share it."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Snac:
         """`state` has the published names, with weight normalisation; the encoder's are ignored."""
         self.config, self.device, self.dtype = config, torch.device(device), dtype
         self.weights = read_weights(state, config, source, self.device, dtype)
+        self._plans: dict[int, Plan] = {}  # of whole utterances, by their latents
 
     @classmethod
     def random(
@@ -51,19 +52,27 @@ class Snac:
 
     @torch.inference_mode()
     def decode(
-        self, codes: Sequence[Tensor], seeds: Tensor | None = None, first_latent: int = 0
+        self,
+        codes: Sequence[Tensor],
+        seeds: Tensor | None = None,
+        first_latents: Tensor | None = None,
     ) -> Tensor:
         """Whole utterances. codes: [B, T / stride] of each codebook -> samples [B, T * hop].
 
-        The decoder's noise is off without seeds ([B], int64). `first_latent` is where in their
-        utterance the codes begin; it decides nothing but which noise is drawn.
+        The decoder's noise is off without seeds ([B], int64). `first_latents` ([B]) is where in
+        their utterances the codes begin; it decides nothing but which noise is drawn.
         """
         latents = latents_of(codes, self.weights, self.config)
         noise = None
         if seeds is not None and self.config.noise:
-            plan = Plan.whole(self.config, latents.shape[1], self.device)
-            noise = plan.noise(seeds, torch.full_like(seeds, first_latent), self.dtype)
+            first = torch.zeros_like(seeds) if first_latents is None else first_latents
+            noise = self._plan(latents.shape[1]).noise(seeds, first, self.dtype)
         return samples_of(latents, self.weights, Whole(), noise)
+
+    def _plan(self, latents: int) -> Plan:
+        if latents not in self._plans:
+            self._plans[latents] = Plan.whole(self.config, latents, self.device)
+        return self._plans[latents]
 
 
 def load(
