@@ -29,14 +29,29 @@ LOG_STEP = np.log(6.4) / 27.0
 
 def log_mel(samples: Floats) -> Floats:
     """Log-mel of [n] samples: [80, n // 160], about -1..1."""
-    padded = np.pad(samples.astype(np.float32), WINDOW_SAMPLES // 2, mode="reflect")
+    levels = mel_decades(samples, 0, len(samples) // HOP_SAMPLES)
+    return scaled(levels, float(levels.max()))
+
+
+def mel_decades(samples: Floats, begin: int, end: int) -> Floats:
+    """Powers of ten in each band, of some frames of a clip: [80, end - begin]"""
+    half = WINDOW_SAMPLES // 2  # a frame's window stands around its first sample
+    first, last = begin * HOP_SAMPLES - half, (end - 1) * HOP_SAMPLES + half
+    heard = samples[max(first, 0) : min(last, len(samples))].astype(np.float32)
+    edges = (max(-first, 0), max(last - len(samples), 0))
+    padded = np.pad(heard, edges, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[::HOP_SAMPLES]
-    spectrum = np.fft.rfft(windows[: len(samples) // HOP_SAMPLES] * _hann(), axis=1)
+    spectrum = np.fft.rfft(windows * _hann(), axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)  # [frames, 201]
     mel = _filters() @ power.astype(np.float32).T  # [80, frames]
-    decades = np.log10(np.maximum(mel, POWER_FLOOR))
-    decades = np.maximum(decades, decades.max() - DYNAMIC_RANGE_DECADES)
-    return np.ascontiguousarray((decades + 4.0) / 4.0, dtype=np.float32)
+    decades: Floats = np.log10(np.maximum(mel, POWER_FLOOR))
+    return decades
+
+
+def scaled(decades: Floats, peak: float) -> Floats:
+    """As Whisper takes them, given the clip's loudest band."""
+    floored = np.maximum(decades, peak - DYNAMIC_RANGE_DECADES)
+    return np.ascontiguousarray((floored + 4.0) / 4.0, dtype=np.float32)
 
 
 @cache

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from voiceserver.audio.mel import HOP_SAMPLES, log_mel
+from voiceserver.audio.murmur import murmur_then_silence
 from voiceserver.clock import LISTEN_RATE_HZ, exact_div
 from voiceserver.errors import AssetError
 
@@ -56,7 +57,7 @@ class Recogniser:
             raise AssetError(f"{folder} is not a Whisper model: {error}") from error
         names = ("<|startoftranscript|>", "<|notimestamps|>")
         self._prompt = [self._tokenizer.token_to_id(name) for name in names]
-        self._silence = self._encode(_murmur_then_silence())  # [1, 1500, D]
+        self._silence = self._encode(murmur_then_silence(WINDOW_SAMPLES))  # [1, 1500, D]
 
     def transcribe(self, samples: Floats) -> str:
         """The words in at most 30 s of audio; empty when nobody speaks."""
@@ -90,21 +91,6 @@ def _padded(samples: Floats) -> Floats:
     """The utterance and a little silence, rounded up; never beyond the window."""
     wanted = -(-(len(samples) + PAD_SAMPLES) // ROUND_SAMPLES) * ROUND_SAMPLES
     return np.pad(samples, (0, max(0, min(wanted, WINDOW_SAMPLES) - len(samples))))
-
-
-def _murmur_then_silence() -> Floats:
-    """One second of a voice-like buzz in a very quiet room, then the room alone, 30 s in all.
-
-    The buzz sets the level that Whisper's features are scaled by; only states after it are used.
-    """
-    time_s = np.arange(LISTEN_RATE_HZ) / LISTEN_RATE_HZ
-    pitch_hz = 120.0 * (1.0 + 0.1 * np.sin(2 * np.pi * 2.0 * time_s))
-    phase = 2 * np.pi * np.cumsum(pitch_hz) / LISTEN_RATE_HZ
-    buzz = sum(np.sin(k * phase) / k for k in range(1, 30))
-    syllables = np.clip(np.sin(2 * np.pi * 3.0 * time_s), 0.0, 1.0)
-    samples = np.random.default_rng(1).normal(scale=1e-4, size=WINDOW_SAMPLES)
-    samples[:LISTEN_RATE_HZ] += 0.15 * buzz * syllables
-    return samples.astype(np.float32)
 
 
 def without_loop(text: str) -> str:

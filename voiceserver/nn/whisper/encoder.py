@@ -66,16 +66,18 @@ class WhisperEncoder:
         """Position embeddings: [P, D]"""
         return self._weights.positions
 
-    @torch.inference_mode()
     def exact(self, samples: Floats) -> Tensor:
         """[n] samples at 16 kHz -> features [leng, D], as the reference computes them: 30 s."""
-        window = self.config.window_samples
-        clip = np.zeros(window, np.float32)
-        clip[: len(samples)] = samples[:window]
+        return self.whole(samples, self.attend_all)[: self.config.features_of(len(samples))]
+
+    @torch.inference_mode()
+    def whole(self, samples: Floats, attend: Attend) -> Tensor:
+        """All features of samples padded to 30 s: [P, D]"""
+        clip = np.zeros(self.config.window_samples, np.float32)
+        clip[: len(samples)] = samples[: len(clip)]
         mel = torch.from_numpy(log_mel(clip))[None]  # [1, bands, 2 P]
         x = self.stem(F.pad(mel, (2, 1)), first=torch.ones(1, dtype=torch.bool))
-        x = self.layers(x + self.positions, self._attend_all)
-        return x[0, : self.config.features_of(len(samples))]
+        return self.layers(x + self.positions, attend)[0]
 
     def stem(self, mel: Tensor, first: Tensor) -> Tensor:
         """Mel frames 2 i - 2 to 2 (i + n) of n features from i on -> [S, n, D].
@@ -101,6 +103,7 @@ class WhisperEncoder:
         query, key, value = heads.unbind(0)
         return query, key, value
 
-    def _attend_all(self, _index: int, qkv: Tensor) -> Tensor:
+    def attend_all(self, _index: int, qkv: Tensor) -> Tensor:
+        """Every feature to all given: the published encoder's attention."""
         mixed = F.scaled_dot_product_attention(*self.split(qkv))  # [S, H, n, d]
         return mixed.transpose(1, 2).flatten(2)
