@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from voiceserver.audio.mel import BANDS
 from voiceserver.errors import AssetError
 from voiceserver.nn.linear import Int8Linear, quantise
 from voiceserver.nn.torch_file import Shape, as_state, check_state, read_torch_file
@@ -36,6 +37,8 @@ def load_encoder(
         raise AssetError(f"{path}: the dims lack {error.args[0]}") from error
     except (TypeError, ValueError, AssertionError) as error:
         raise AssetError(f"{path}: the dims are wrong: {error}") from error
+    if config.bands != BANDS:
+        raise AssetError(f"{path} hears {config.bands} mel bands; only {BANDS} are supported")
     state = as_state(path, content.get("model_state_dict"))
     check_state(path, state, encoder_shapes(config), ignored=(DECODER,))
     return WhisperEncoder(config, encoder_weights(config, state, device, dtype, int8))
