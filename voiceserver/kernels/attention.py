@@ -29,16 +29,24 @@ def naive(
     """Mixed values: [N, Hq, d], dtype of query."""
     if query.is_cuda:
         return _gathered(query, keys, values, rows, lengths)
-    scaled = query.float() * query.shape[-1] ** -0.5
+    kv_heads, head_dim = keys.shape[2:]
     mixed = torch.empty_like(query)
     ends = lengths.tolist()
     for row, begin, end in _runs(rows.tolist()):
-        length = max(ends[begin:end])
-        future = None
+        # All query heads of a key head are read as so many queries: [1, Hkv, n * Hq / Hkv, d].
+        grouped = query[begin:end].view(end - begin, kv_heads, -1, head_dim).transpose(0, 1)
+        length, seen = max(ends[begin:end]), None
         if min(ends[begin:end]) < length:
-            future = torch.arange(length) >= lengths[begin:end, None]  # [n, T]
-        mixed[begin:end] = _attend(
-            scaled[begin:end], keys[row, :length].float(), values[row, :length].float(), future
+            seen = torch.arange(length) < lengths[begin:end, None]  # [n, T]
+            seen = seen.repeat_interleave(grouped.shape[2], dim=0)
+        found = F.scaled_dot_product_attention(
+            grouped.reshape(1, kv_heads, -1, head_dim),
+            keys[row, None, :length].transpose(1, 2).to(query.dtype),
+            values[row, None, :length].transpose(1, 2).to(query.dtype),
+            attn_mask=seen,
+        )
+        mixed[begin:end].view(grouped.transpose(0, 1).shape).copy_(
+            found.view(grouped.shape).transpose(0, 1)
         )
     return mixed
 
@@ -52,32 +60,17 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
             begin = end
 
 
-def _attend(query: Tensor, keys: Tensor, values: Tensor, future: Tensor | None) -> Tensor:
-    """query: [n, Hq, d], keys, values: [T, Hkv, d], future: [n, T] -> [n, Hq, d]"""
-    count, heads, head_dim = query.shape
-    length, kv_heads, _ = keys.shape
-    # Query heads that share a key head become rows of one product: [Hkv, Hq/Hkv * n, d].
-    grouped = query.view(count, kv_heads, -1, head_dim).permute(1, 2, 0, 3)
-    grouped = grouped.reshape(kv_heads, -1, head_dim)
-    scores = torch.bmm(grouped, keys.permute(1, 2, 0))  # [Hkv, Hq/Hkv * n, T]
-    if future is not None:
-        scores.view(kv_heads, -1, count, length).masked_fill_(future, -torch.inf)
-    mixed = torch.bmm(scores.softmax(dim=-1), values.transpose(0, 1))
-    mixed = mixed.view(kv_heads, -1, count, head_dim)
-    return mixed.permute(2, 0, 1, 3).reshape(count, heads, head_dim)
-
-
 def _gathered(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
     """The same without reading `rows` and `lengths` on the host, so that a graph can hold it."""
+    kv_heads, head_dim = keys.shape[2:]
     seen = torch.arange(keys.shape[1], device=query.device) < lengths[:, None]  # [N, T]
     mixed = F.scaled_dot_product_attention(
-        query[:, :, None],  # [N, Hq, 1, d]
+        query.view(len(query), kv_heads, -1, head_dim),  # [N, Hkv, Hq / Hkv, d]
         keys[rows].transpose(1, 2).to(query.dtype),  # [N, Hkv, T, d]
         values[rows].transpose(1, 2).to(query.dtype),
         attn_mask=seen[:, None, None],
-        enable_gqa=True,
     )
-    return mixed[:, :, 0]
+    return mixed.view(query.shape)
 
 
 def fused(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from voiceserver.kernels.language import jit, power_of_2, tl
 
@@ -18,9 +19,8 @@ from voiceserver.kernels.language import jit, power_of_2, tl
 def naive(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     """x + delta, and its RMS norm. x, delta: [N, D], weight: [D]"""
     total = x if delta is None else (x + delta).to(x.dtype)
-    exact = total.float()
-    scale = exact.square().mean(dim=-1, keepdim=True).add_(epsilon).rsqrt_()
-    return total, torch.mul(exact, scale).mul_(weight).to(weight.dtype)
+    normed = F.rms_norm(total.float(), (x.shape[1],), weight.float(), epsilon)
+    return total, normed.to(weight.dtype)
 
 
 def fused(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:

@@ -29,8 +29,9 @@ def naive(
     heads = (qkv.float() + bias).view(len(qkv), -1, head_dim)  # [N, Hq + 2 Hkv, d]
     turned, value = heads[:, :-kv_heads], heads[:, -kv_heads:]
     first, second = turned.chunk(2, dim=-1)  # two of [N, Hq + Hkv, d / 2]
-    c, s = cos[positions, None], sin[positions, None]  # [N, 1, d / 2]
-    turned = torch.cat([first * c - second * s, second * c + first * s], dim=-1)
+    c, s = cos.index_select(0, positions)[:, None], sin.index_select(0, positions)[:, None]
+    halves = (first * c).addcmul_(second, s, value=-1), (second * c).addcmul_(first, s)
+    turned = torch.cat(halves, dim=-1)  # [N, Hq + Hkv, d]
     keys[rows, positions] = turned[:, -kv_heads:].to(keys.dtype)
     values[rows, positions] = value.to(values.dtype)
     return turned[:, :-kv_heads].to(qkv.dtype)
