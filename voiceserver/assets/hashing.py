@@ -7,13 +7,25 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from voiceserver.errors import AssetError
+
 _MARKER = ".verified.json"
+_FIRST = ".first_fetch.json"
 
 
 def sha256_of(path: Path) -> str:
     """sha256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def has_etag(path: Path, etag: str) -> bool:
+    """Whether a file is what a hub's etag says: a sha256, or git's hash of a blob."""
+    if len(etag) == 64:
+        return sha256_of(path) == etag
+    content = path.read_bytes()
+    blob = b"blob %d\0" % len(content) + content
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == etag
 
 
 @dataclass(frozen=True)
@@ -58,3 +70,29 @@ class Seals:
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(content, indent=1), encoding="utf-8")
         new.replace(self._path)
+
+
+class FirstFetches:
+    """The sha256 that files without a pinned one had when they were first fetched."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / _FIRST
+        self._found: dict[str, str] = {}
+        if self.path.exists():
+            try:
+                stored = json.loads(self.path.read_text(encoding="utf-8"))
+                self._found = {str(name): str(sha256) for name, sha256 in stored.items()}
+            except (OSError, ValueError, AttributeError) as error:
+                # Not taken for an empty record: anything would then be accepted.
+                raise AssetError(f"{self.path} is damaged; delete it to fetch anew") from error
+
+    def sha256(self, name: str) -> str | None:
+        """None while the file has never been fetched."""
+        return self._found.get(name)
+
+    def record(self, name: str, sha256: str) -> None:
+        """Remember what came; from now on it must be this."""
+        self._found[name] = sha256
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self._found, indent=1), encoding="utf-8")
+        new.replace(self.path)

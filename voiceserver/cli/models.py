@@ -16,11 +16,14 @@ _MODEL = typer.Argument("nano", help="Which model.")
 
 @app.command("list")
 def list_models() -> None:
-    """Every model, its assets, their licences, and whether they are here."""
+    """Every model, its assets, their licences, and whether they are here.
+
+    A file's sha256 is pinned, or is recorded at its first fetch and checked from then on.
+    """
     console = Console(highlight=False)
     for model in model_names():
         table = Table(title=f"model {model}", title_justify="left")
-        for heading in ("asset", "for", "MB", "here", "licence", "what"):
+        for heading in ("asset", "for", "MB", "here", "sha256", "licence", "what"):
             table.add_column(heading, justify="right" if heading == "MB" else "left")
         by_asset: dict[str, list[assets.Status]] = {}
         for entry in assets.status(model):
@@ -28,9 +31,16 @@ def list_models() -> None:
         for name, entries in by_asset.items():
             asset = entries[0].asset
             here = "yes" if all(entry.present for entry in entries) else "no"
-            size = f"{asset.size_bytes / 1e6:.0f}"
-            table.add_row(name, asset.group, size, here, asset.licence, asset.what)
+            size = "?" if asset.size_bytes is None else f"{asset.size_bytes / 1e6:.0f}"
+            table.add_row(name, asset.group, size, here, _pins(entries), asset.licence, asset.what)
         console.print(table)
+
+
+def _pins(entries: list[assets.Status]) -> str:
+    """What the files are checked against."""
+    if all(entry.file.pinned for entry in entries):
+        return "pinned"
+    return "first fetch" if all(entry.expected for entry in entries) else "none yet"
 
 
 @app.command()
@@ -49,4 +59,4 @@ def pull(
 def verify(model: str = _MODEL) -> None:
     """Hash every file that is here; a wrong one is an error that names it."""
     entries = assets.verify(model)
-    print(f"{model}: {len(entries)} files are as model.toml says")
+    print(f"{model}: {len(entries)} files are as they should be")
