@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from tests.nn.snac.oracle import CONFIGS, FULL, package, pin_noise, random_codes
 from voiceserver.nn.snac import SNAC_24KHZ, Snac
 from voiceserver.nn.snac.config import config_from
 from voiceserver.nn.snac.streaming import split_codes
+
+from .oracle import CONFIGS, FULL, package, pin_noise, random_codes
 
 SEEDS = torch.tensor([11, -5])
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.nn.snac.oracle import CONFIGS, REDUCED, random_codes
 from voiceserver.nn.snac import SNAC_24KHZ, Snac, SnacState, StreamingDecoder
 from voiceserver.nn.snac.config import config_from
 from voiceserver.nn.snac.plan import Layout
 from voiceserver.nn.snac.streaming import split_codes
+
+from .oracle import CONFIGS, REDUCED, random_codes
 
 CONFIG = config_from(REDUCED)
 SNAC = Snac.random(CONFIG, dtype=torch.float64)

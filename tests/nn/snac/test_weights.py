@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from tests.nn.snac.oracle import FULL, REDUCED, package, random_codes
 from voiceserver.errors import AssetError
 from voiceserver.nn.snac import SNAC_24KHZ, Snac, load
 from voiceserver.nn.snac.config import config_from, read_config
 from voiceserver.nn.snac.network import random_state
 from voiceserver.nn.snac.streaming import split_codes
+
+from .oracle import FULL, REDUCED, package, random_codes
 
 CONFIG = config_from(REDUCED)
 CODES = split_codes(random_codes(CONFIG, 1, 1), CONFIG.codes_per_frame)
