@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,20 +43,35 @@ class Report:
     rows: list[Sequence[object]] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, str] = field(default_factory=dict)  # what is known before measuring
 
-    def show(self, as_json: bool) -> None:
-        """Print it all; with `as_json` only the JSON line."""
+    def show(self, as_json: bool, out: Path | None = None) -> None:
+        """Print it all; with `as_json` only the JSON line. Keep that line in the folder `out`."""
         machine = machine_card()
         if not as_json:
             self._show_card_and_table(machine)
         goals = {goal.name: {"value": goal.value, "at_most": goal.at_most} for goal in self.goals}
-        print(json.dumps({"bench": self.title, **self.numbers, "goals": goals, "machine": machine}))
+        card = {"card": self.card} if self.card else {}
+        facts = {"bench": self.title, **card, **self.numbers, "goals": goals, "machine": machine}
+        print(json.dumps(facts), flush=True)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(facts, indent=1) + "\n"
+            (out / self._file_name(machine)).write_text(text, encoding="utf-8")
+
+    def _file_name(self, machine: dict[str, Any]) -> str:
+        device = self.card.get("device", "cpu").split(",")[0]
+        name = f"{machine['date']}-{device}-{self.title}".lower()
+        return re.sub(r"[^a-z0-9]+", "-", name).strip("-") + ".json"
 
     def _show_card_and_table(self, machine: dict[str, Any]) -> None:
         console = Console(highlight=False)
         console.print(f"[bold]{self.title}[/]: {self.what}")
         console.print(f"[dim]{', '.join(str(value) for value in machine.values())}[/]")
+        for name, value in self.card.items():
+            console.print(f"  {name}: {value}", markup=False)
         table = Table(*self.headings)
+        table.columns[0].no_wrap = True
         for row in self.rows:
             table.add_row(*(_shown(cell) for cell in row))
         console.print(table)
