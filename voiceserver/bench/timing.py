@@ -32,13 +32,17 @@ def timed(work: Callable[[], object], repeats: int, device: torch.device) -> Spr
     torch.cuda.synchronize(device)
     events = []
     for _ in range(repeats):
-        pair = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        pair = _event(), _event()
         pair[0].record()
         work()
         pair[1].record()
         events.append(pair)
     torch.cuda.synchronize(device)
     return Spread.of([began.elapsed_time(ended) for began, ended in events])
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 def _wall_ms(work: Callable[[], object]) -> float:
@@ -51,7 +55,7 @@ def replayed(work: Callable[[], object], device: torch.device) -> Callable[[], o
     """On CUDA, a replay of the graph of `work`, so that launching costs nothing; else `work`."""
     if device.type != "cuda":
         return work
-    side = torch.cuda.Stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):  # compile and warm up outside of the graph
         for _ in range(3):

@@ -24,7 +24,7 @@ def naive(x: Tensor, delta: Tensor | None, weight: Tensor, epsilon: float) -> tu
     # Few operations, as a step on a CPU has 49 of these: sqrt(sum(x^2) + D * epsilon) is a hypot.
     length = torch.linalg.vector_norm(exact, dim=-1, keepdim=True)
     length = torch.hypot(length, _number((size * epsilon) ** 0.5, x.device))
-    return total, (exact / length).mul_(weight * size**0.5).to(weight.dtype)
+    return total, (exact / length).mul_(weight.float() * size**0.5).to(weight.dtype)
 
 
 @lru_cache
