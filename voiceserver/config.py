@@ -48,6 +48,8 @@ def assets_folder() -> Path | None:
     return Path(own) if own else None
 
 
+DEVICES = ("auto", "cpu", "cuda")  # auto: cuda where there is one
+
 Kernels = Literal["torch", "triton"]
 
 
@@ -80,6 +82,8 @@ class EngineConfig:
     slots: int = 4
     run_ahead_s: float = 0.4
     seed: int = 0
+    weights: Path | None = None  # a folder with the model's files, instead of the cache
+    device: str = "auto"  # one of DEVICES
 
 
 @dataclass(frozen=True)
@@ -90,16 +94,21 @@ class ServerConfig:
     port: int = 8000
     model: str = "nano"
     api_key: str | None = None  # None: no key asked for
+    weights: Path | None = None
+    device: str = "auto"
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
         """The defaults, overridden by HOST, PORT and the VOICESERVER_* variables read below."""
         limits = Limits(sessions=int(os.environ.get("VOICESERVER_MAX_SESSIONS", Limits.sessions)))
+        weights = os.environ.get("VOICESERVER_WEIGHTS")
         return cls(
             host=os.environ.get("HOST", cls.host),
             port=int(os.environ.get("PORT", cls.port)),
             model=os.environ.get("VOICESERVER_MODEL", cls.model),
             api_key=os.environ.get("VOICESERVER_API_KEY") or None,
+            weights=Path(weights) if weights else None,
+            device=os.environ.get("VOICESERVER_DEVICE") or cls.device,
             limits=limits,
         )

@@ -6,12 +6,14 @@ import dataclasses
 import errno
 import os
 import socket
+from pathlib import Path
 
 import typer
 
-from voiceserver.assets import resolve
-from voiceserver.config import ServerConfig
-from voiceserver.errors import VoiceserverError
+from voiceserver.assets import load_manifest, resolve
+from voiceserver.config import DEVICES, ServerConfig
+from voiceserver.engine.mini_omni.files import CheckpointFiles
+from voiceserver.errors import AssetError, VoiceserverError
 
 
 def serve(
@@ -19,6 +21,12 @@ def serve(
     port: int | None = typer.Option(None, help="Port; 0 takes a free one. [PORT; 8000]"),
     model: str | None = typer.Option(None, help="Model. [VOICESERVER_MODEL; nano]"),
     sessions: int | None = typer.Option(None, min=1, help="Sessions at once. [4]"),
+    weights: Path | None = typer.Option(
+        None, help="Folder with the model's files, instead of the cache. [VOICESERVER_WEIGHTS]"
+    ),
+    device: str | None = typer.Option(
+        None, help="auto, cpu or cuda; for Mini-Omni. [VOICESERVER_DEVICE; auto]"
+    ),
     verbose: bool = typer.Option(False, help="Log every request."),
 ) -> None:
     """Start the server; fetches missing weights first."""
@@ -31,14 +39,44 @@ def serve(
         host=host if host is not None else config.host,
         port=port if port is not None else config.port,
         model=model if model is not None else config.model,
+        weights=weights if weights is not None else config.weights,
+        device=device if device is not None else config.device,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
+    family = _family(config)
     listener = _listen(config.host, config.port)  # before minutes of loading, not after
-    resolve(config.model)
+    _fetch(config, family)
     config = dataclasses.replace(config, port=listener.getsockname()[1])
     from voiceserver.cli.running import run  # heavy: other commands start faster without
 
     run(config, listener, _address(config), "info" if verbose else "warning")
+
+
+def _family(config: ServerConfig) -> str:
+    """The model's family, which must be able to do what is asked for."""
+    family = load_manifest(config.model).family
+    if config.device not in DEVICES:
+        raise VoiceserverError(f"device {config.device}: it may be {', '.join(DEVICES)}")
+    if family == "nano" and config.weights is not None:
+        raise VoiceserverError(f"model {config.model} does not take a folder of weights")
+    if family == "nano" and config.device == "cuda":
+        raise VoiceserverError(f"model {config.model} runs on the CPU only")
+    return family
+
+
+def _fetch(config: ServerConfig, family: str) -> None:
+    """Have all files that the engine will read; a folder of the user's must be complete."""
+    if config.weights is not None:
+        CheckpointFiles.in_folder(config.weights)
+        resolve(config.model, only=("vad", "turn_end"))
+        return
+    try:
+        resolve(config.model)
+    except AssetError as error:
+        if family != "mini_omni":
+            raise
+        hint = "a folder that has the files can be given instead: --weights FOLDER"
+        raise AssetError(f"{error}; {hint}") from error
 
 
 def _address(config: ServerConfig) -> str:

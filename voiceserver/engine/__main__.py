@@ -7,14 +7,15 @@ import logging
 import select
 import signal
 import sys
+from pathlib import Path
 
-from voiceserver.config import EngineConfig, cache_folder, models_folder
+from voiceserver.config import DEVICES, EngineConfig, cache_folder, models_folder
 from voiceserver.engine.process import Doorbell, prepare_threads, serve
-from voiceserver.errors import VoiceserverError
+from voiceserver.errors import AssetError, VoiceserverError
 
 prepare_threads()
 
-from voiceserver.assets import resolve  # noqa: E402
+from voiceserver.assets import load_manifest, resolve  # noqa: E402
 from voiceserver.engine.family import Family  # noqa: E402
 from voiceserver.engine.nano.model import Nano, NanoFiles  # noqa: E402
 
@@ -31,33 +32,64 @@ def main() -> int:
         action="store_true",
         help="wait for a line on standard input before the weights are loaded; end at its end",
     )
-    parser.add_argument("--model", default=EngineConfig.model, choices=["nano"])
+    parser.add_argument("--model", default=EngineConfig.model, help="a model in models/")
     parser.add_argument("--slots", type=int, default=EngineConfig.slots)
     parser.add_argument("--run-ahead", type=float, default=EngineConfig.run_ahead_s)
     parser.add_argument("--seed", type=int, default=EngineConfig.seed)
+    parser.add_argument("--weights", type=Path, help="folder with the model's files")
+    parser.add_argument("--device", default=EngineConfig.device, choices=DEVICES)
     arguments = parser.parse_args()
-    if arguments.on_call and not called():
-        return 0  # the gateway has gone and never needed this process
-    config = EngineConfig(arguments.model, arguments.slots, arguments.run_ahead, arguments.seed)
+    config = EngineConfig(
+        model=arguments.model,
+        slots=arguments.slots,
+        run_ahead_s=arguments.run_ahead,
+        seed=arguments.seed,
+        weights=arguments.weights,
+        device=arguments.device,
+    )
     try:
-        serve(arguments.socket, config, lambda doorbell: load_nano(config, doorbell))
+        family = load_manifest(config.model).family
+        if arguments.on_call and not called(family):
+            return 0  # the gateway has gone and never needed this process
+        load = LOADERS.get(family)
+        if load is None:
+            raise AssetError(f"model {config.model} is of the unknown family {family}")
+        serve(arguments.socket, config, lambda doorbell: load(config, doorbell))
     except VoiceserverError as error:
         print(f"engine: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def called() -> bool:
+def called(family: str) -> bool:
     """Wait for the gateway's call, ready to load at once; False if it ends without one."""
     there, _, _ = select.select([sys.stdin], [], [], 0)
     if not there:  # else loading does both side by side
-        Nano.import_networks()
+        if family == "nano":
+            Nano.import_networks()
+        else:
+            import voiceserver.engine.mini_omni.model  # noqa: F401
     return bool(sys.stdin.readline())
 
 
 def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:
     """The nano family with its weights from the cache and from the project."""
     return Nano.load(nano_files(), config.slots, doorbell.ring)
+
+
+def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
+    """A Mini-Omni from the cache or a folder, on the device asked for."""
+    from voiceserver.engine.mini_omni.checkpoint import device_of
+    from voiceserver.engine.mini_omni.files import CheckpointFiles
+    from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles
+
+    if config.weights is None:
+        checkpoint = CheckpointFiles.of_model(config.model)
+    else:
+        checkpoint = CheckpointFiles.in_folder(config.weights)
+    ears = resolve(config.model, quiet=True, only=("vad", "turn_end"))
+    files = MiniOmniFiles(checkpoint, vad=ears["vad"], turn_end=ears["turn_end"])
+    return MiniOmniFamily.load(files, config.slots, doorbell.ring, device_of(config.device))
 
 
 def nano_files() -> NanoFiles:
@@ -71,6 +103,9 @@ def nano_files() -> NanoFiles:
         voice=models_folder() / "nano",
         converted=cache_folder() / "converted",
     )
+
+
+LOADERS = {"nano": load_nano, "mini_omni": load_mini_omni}
 
 
 if __name__ == "__main__":

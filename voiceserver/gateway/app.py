@@ -40,7 +40,11 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     metrics = Metrics()
     limits = config.limits
     engine_config = EngineConfig(
-        model=config.model, slots=limits.sessions + _SPARE_SLOTS, run_ahead_s=limits.run_ahead_s
+        model=config.model,
+        slots=limits.sessions + _SPARE_SLOTS,
+        run_ahead_s=limits.run_ahead_s,
+        weights=config.weights,
+        device=config.device,
     )
     engine = EngineClient(engine_config, metrics, engine_command)
     clips = ClipReader(engine, limits.utterance_s)

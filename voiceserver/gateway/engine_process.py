@@ -25,6 +25,7 @@ _TERMINATE_S = 3.0
 
 def engine_command(config: EngineConfig) -> list[str]:
     """How the real engine is started; the socket's path is appended."""
+    weights = [] if config.weights is None else [f"--weights={config.weights}"]
     return [
         sys.executable,
         "-m",
@@ -34,6 +35,8 @@ def engine_command(config: EngineConfig) -> list[str]:
         f"--slots={config.slots}",
         f"--run-ahead={config.run_ahead_s}",
         f"--seed={config.seed}",
+        f"--device={config.device}",
+        *weights,
         "--socket",
     ]
 

@@ -15,55 +15,28 @@ import yaml
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from voiceserver.assets import resolve
-from voiceserver.errors import AssetError
+from voiceserver.engine.mini_omni.files import (
+    CONFIG,
+    LANGUAGE,
+    SNAC_CONFIG,
+    TOKENIZER,
+    CheckpointFiles,
+)
+from voiceserver.errors import AssetError, VoiceserverError
 from voiceserver.nn import snac
 from voiceserver.nn.mini_omni import vocabulary, weights
 from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.network import MiniOmni
 from voiceserver.nn.snac import Snac
-from voiceserver.nn.snac.network import CONFIG_FILE as SNAC_CONFIG
-from voiceserver.nn.snac.network import WEIGHTS_FILE as SNAC_WEIGHTS
 from voiceserver.nn.torch_file import read_state
 from voiceserver.nn.whisper import WhisperEncoder, load_encoder
-
-CONFIG = "model_config.yaml"
-LANGUAGE = "lit_model.pth"
-TOKENIZER = "tokenizer.json"
-WHISPER = "small.pt"
-SNAC = "snac"
 
 FRAME_CODES = 7
 FRAME_SAMPLES = 2048  # 85.33 ms at 24 kHz
 VOICE_RATE_HZ = 24_000
 
 
-@dataclass(frozen=True)
-class CheckpointFiles:
-    """Where a checkpoint lies."""
-
-    language: Path  # folder of model_config.yaml, lit_model.pth and tokenizer.json
-    whisper: Path  # small.pt
-    snac: Path  # folder of config.json and pytorch_model.bin
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> CheckpointFiles:
-        """A folder of the user's: the hub's files, with SNAC's in `snac`. All must be there."""
-        if not folder.is_dir():
-            raise AssetError(f"there is no folder {folder}")
-        files = cls(folder, folder / WHISPER, folder / SNAC)
-        wanted = [folder / name for name in (CONFIG, LANGUAGE, TOKENIZER, WHISPER)]
-        wanted += [files.snac / SNAC_CONFIG, files.snac / SNAC_WEIGHTS]
-        missing = [str(path.relative_to(folder)) for path in wanted if not path.is_file()]
-        if missing:
-            raise AssetError(f"{folder} lacks {', '.join(missing)}")
-        return files
-
-    @classmethod
-    def of_model(cls, model: str) -> CheckpointFiles:
-        """The cache's files of a model, fetched when they are not there yet."""
-        found = resolve(model, quiet=True)
-        return cls(found["language"], found["whisper"], found["snac"])
+__all__ = ["Checkpoint", "CheckpointFiles", "device_of", "language", "load"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +65,14 @@ def load(files: CheckpointFiles, device: torch.device) -> Checkpoint:
     return Checkpoint(
         MiniOmni(config, state, device, dtype, int8=on_cpu), tokenizer, codec, whisper
     )
+
+
+def device_of(name: str) -> torch.device:
+    """From auto, cpu or cuda; auto is cuda where there is one."""
+    has_cuda = torch.cuda.is_available()
+    if name == "cuda" and not has_cuda:
+        raise VoiceserverError("no CUDA device here; use --device cpu")
+    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
 def language(folder: Path) -> tuple[MiniOmniConfig, dict[str, Tensor]]:
