@@ -98,6 +98,10 @@ class Answers:
             if reply.phase is Phase.MAKING and reply.speaks and reply.undecoded < MOST_UNDECODED
         ]
 
+    def decoding(self) -> bool:
+        """Whether sound of any reply is with the codec."""
+        return any(r.undecoded or r.phase is Phase.SOUNDING for r in self._replies.values())
+
     # --- before a reply ---------------------------------------------------------------------------
 
     def hear(self) -> list[Made]:

@@ -73,12 +73,12 @@ class MiniOmniFamily:
     ) -> None:
         device = checkpoint.network.device
         pace = Pace.on(device, slots)
-        self._positions = checkpoint.network.config.positions
+        self.config = checkpoint.network.config
         self._tokenizer = checkpoint.tokenizer
         self._microphones = microphones
         self._echoes: dict[int, EchoTracker] = {}
         self._steps = Steps(
-            checkpoint.network, slots, positions=self._positions, scratch=pace.scratch
+            checkpoint.network, slots, positions=self.config.positions, scratch=pace.scratch
         )
         features = Features()
         encoder = LiveEncoder(checkpoint.whisper, slots + pace.scratch)
@@ -112,13 +112,19 @@ class MiniOmniFamily:
     def shape(self) -> Shape:
         return self._shape
 
+    @property
+    def decoding(self) -> bool:
+        """Whether the codec's thread has work that will wake the loop."""
+        return self._answers.decoding()
+
     # --- listening --------------------------------------------------------------------------------
 
     def open(self, slot: int) -> None:
         self._microphones.open(slot)
         self._echoes[slot] = EchoTracker(self._shape.voice_rate_hz)
-        room = min(REPLY_ROOM, self._positions // 4)
-        dialogue = Dialogue(self._encode, self._positions, room, self._shape.frame_s)
+        positions = self.config.positions
+        room = min(REPLY_ROOM, positions // 4)
+        dialogue = Dialogue(self._encode, positions, room, self._shape.frame_s)
         self._turns.open(slot, dialogue)
 
     def close(self, slot: int) -> None:

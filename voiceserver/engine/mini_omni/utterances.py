@@ -12,13 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.mini_omni.columns import Block, Features
 from voiceserver.engine.mini_omni.dialogue import Heard
 from voiceserver.nn.whisper.live import LiveEncoder
-
-LONGEST_SAMPLES = 30 * LISTEN_RATE_HZ  # what Whisper takes; of a longer turn this beginning
 
 
 @dataclass
@@ -105,7 +102,7 @@ class Utterances:
             return None
         end = min(end_sample, stretch.fed_sample)
         samples = max(0, end - stretch.start_sample)
-        blocks, wanted = tuple(stretch.blocks), features_of(samples)
+        blocks, wanted = tuple(stretch.blocks), self._encoder.config.features_of(samples)
         if len(stretch.settled()) < wanted:
             blocks += (self._features.add(self._encoder.finish(place, samples)),)
         numbers = np.concatenate([block.numbers for block in blocks])
@@ -113,7 +110,8 @@ class Utterances:
 
     def _unfed(self, stretch: _Stretch) -> int:
         """Where audio ends that a place has not been fed yet; 0 when there is none."""
-        end = min(self._microphones.position(stretch.slot), stretch.start_sample + LONGEST_SAMPLES)
+        longest = self._encoder.config.window_samples  # of a longer turn its beginning is heard
+        end = min(self._microphones.position(stretch.slot), stretch.start_sample + longest)
         if stretch.until_sample is not None:
             end = min(end, stretch.until_sample)
         return end if end > stretch.fed_sample else 0
@@ -123,8 +121,3 @@ class Utterances:
             audio = self._microphones.read(stretch.slot, stretch.fed_sample, end)
             self._encoder.hear(place, audio)
             stretch.fed_sample, stretch.fresh = end, True
-
-
-def features_of(samples: int) -> int:
-    """How many features so much audio has, as the published code counts them."""
-    return min(1500, samples * 50 // LISTEN_RATE_HZ + 1)
