@@ -43,8 +43,7 @@ class Subject:
             return config, random_state(config)
         from voiceserver.engine.mini_omni import checkpoint
 
-        found: tuple[MiniOmniConfig, dict[str, Tensor]] = checkpoint.language(self.weights)
-        return found
+        return checkpoint.language(self.weights)
 
     def network(self, config: MiniOmniConfig, state: dict[str, Tensor]) -> MiniOmni:
         """The network as it is served on this device: bfloat16 on CUDA, int8 on a CPU."""
