@@ -34,7 +34,8 @@ def naive(
     y = activation.naive(x, before)
     if mask is not None:
         y.mul_(mask.unsqueeze(-1))
-    convolved = _as_picture if y.dtype == torch.float32 else _as_sum
+    on_one_dnn = y.dtype == torch.float32 and y.device.type == "cpu"
+    convolved = _as_picture if on_one_dnn else _as_sum
     return activation.naive(convolved(y, taps, bias, dilation), after)
 
 
@@ -48,7 +49,7 @@ def _as_picture(x: Tensor, taps: Tensor, bias: Tensor, dilation: int) -> Tensor:
 
 
 def _as_sum(x: Tensor, taps: Tensor, bias: Tensor, dilation: int) -> Tensor:
-    """For float64, of which oneDNN knows nothing."""
+    """Without a library: oneDNN has no float64, and cuDNN would round to TF32."""
     steps = x.shape[1] - (TAPS - 1) * dilation
     y = torch.addcmul(bias, x[:, :steps], taps[:, 0])
     for k in range(1, TAPS):
