@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from voiceserver.bench.subject import Subject
 from voiceserver.engine.mini_omni import checkpoint
-from voiceserver.engine.mini_omni.checkpoint import Checkpoint, CheckpointFiles
+from voiceserver.engine.mini_omni.checkpoint import Checkpoint
+from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.nn.snac import SNAC_24KHZ, Snac
 from voiceserver.nn.whisper.config import WhisperConfig
 from voiceserver.nn.whisper.encoder import WhisperEncoder

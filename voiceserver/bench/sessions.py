@@ -135,7 +135,7 @@ def load(subject: Subject, slots: int, wake: Callable[[], None]) -> MiniOmniFami
 
     if subject.device.type == "cpu":
         torch.set_num_threads(1)
-    files = resolve("nano", quiet=True)  # the same two models listen in all families
+    files = resolve("mini-omni", quiet=True, only=("vad", "turn_end"))
     microphones = Microphones(files["vad"], files["turn_end"], slots, wake)
     return MiniOmniFamily(checkpoint_of(subject), microphones, slots, wake)
 

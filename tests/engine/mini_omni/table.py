@@ -120,5 +120,5 @@ def files(folder: Path) -> tuple[Path, Path, Path]:
     """A checkpoint, and the two models that listen in all families."""
     from voiceserver.assets import resolve
 
-    assets = resolve("nano", quiet=True)
+    assets = resolve("mini-omni", quiet=True, only=("vad", "turn_end"))
     return folder, assets["vad"], assets["turn_end"]

@@ -13,7 +13,7 @@ import torch
 from voiceserver.engine.family import Work
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.mini_omni import columns as col
-from voiceserver.engine.mini_omni.checkpoint import CheckpointFiles
+from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles
 from voiceserver.engine.mini_omni.turns import rows_of
 from voiceserver.nn.mini_omni import prompts
@@ -133,14 +133,14 @@ def test_the_system_message_changes_nothing(table: Table) -> None:
 def test_two_callers_get_what_each_gets_alone(table: Table, temperature: float) -> None:
     alone = []
     for slot in (0, 1):
-        turn = speak_turn(table, slot, seed=slot + 1)
-        table.ask(slot, [turn], temperature=temperature)
+        turn = speak_turn(table, slot, 0.6, seed=slot + 1)
+        table.ask(slot, [turn], max_tokens=2, temperature=temperature)
         alone += table.finish(slot)
         table.family.close(slot)
         table.family.open(slot)
-    turns = [speak_turn(table, slot, seed=slot + 1) for slot in (0, 1)]
+    turns = [speak_turn(table, slot, 0.6, seed=slot + 1) for slot in (0, 1)]
     for slot in (0, 1):
-        table.ask(slot, [turns[slot]], temperature=temperature)
+        table.ask(slot, [turns[slot]], max_tokens=2, temperature=temperature)
     together = table.finish(0, 1)
     for one, other in zip(alone, together, strict=True):
         assert one.text == other.text

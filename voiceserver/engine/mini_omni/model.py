@@ -20,9 +20,10 @@ from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.mini_omni.answers import Answers
-from voiceserver.engine.mini_omni.checkpoint import Checkpoint, CheckpointFiles, load
+from voiceserver.engine.mini_omni.checkpoint import Checkpoint, load
 from voiceserver.engine.mini_omni.columns import Features
 from voiceserver.engine.mini_omni.dialogue import Dialogue
+from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.engine.mini_omni.rows import RowReader
 from voiceserver.engine.mini_omni.sound import Sound
 from voiceserver.engine.mini_omni.steps import Steps
