@@ -132,7 +132,10 @@ class CudaCapture:
                 function()
         current.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+        # Other threads (the codec's) may work on the device while this one captures.
+        with torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        ):
             function()
         replay: Replay = graph.replay
         return replay

@@ -1,18 +1,18 @@
 """Mini-Omni's transformer for many rows at once; all state is in the cache it is handed.
 
-It runs in two ways that share their layers: `read` takes any number of columns of several rows and
-attends row by row; `decode` takes one position of each of N rows, in operations whose shapes depend
-on N alone, so that a whole step can be captured in a CUDA graph.
+`read` takes any number of columns of several rows from the host. `decode` takes one position of
+each of N rows, all on the device, in operations whose shapes depend on N alone, so that a whole
+step can be captured in a CUDA graph. Both run the same layers: a piece of a prompt is so many
+queries of one row, each of which sees the positions up to its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from voiceserver import kernels
 from voiceserver.errors import AssetError
@@ -22,8 +22,6 @@ from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.vocabulary import AUDIO_STREAMS, AUDIO_VOCABULARY, TEXT_STREAM
 
 QUERIES_AT_ONCE = 256  # of a prompt; bounds the memory that attention takes
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -70,16 +68,8 @@ class MiniOmni:
         rows = [s.row for s, span in zip(segments, spans, strict=True) for _ in span]
         positions = [position for span in spans for position in span]
 
-        def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            queries = torch.split(query, [len(span) for span in spans])
-            mixed = [
-                _causal_attention(q, keys[s.row, : span.stop], values[s.row, : span.stop])
-                for q, s, span in zip(queries, segments, spans, strict=True)
-            ]
-            return torch.cat(mixed)
-
         index = torch.tensor([rows, positions], device=self.device)
-        hidden = self._run(x, cache, index[0], index[1], attend)
+        hidden = self._run(x, cache, index[0], index[1])
         for segment, span in zip(segments, spans, strict=True):
             cache.append(segment.row, span)
         return hidden
@@ -90,12 +80,7 @@ class MiniOmni:
         ids: [N, 8], rows, positions: [N], all on the device. The cache's lengths are not looked at.
         """
         x = kernels.embedding_mean(self._shifted(ids), self._weights.table)
-        lengths = positions + 1
-
-        def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            return kernels.decode_attention(query, keys, values, rows, lengths)
-
-        return self._run(x, cache, rows, positions, attend)
+        return self._run(x, cache, rows, positions)
 
     def audio_logits(self, hidden: Tensor) -> Tensor:
         """[N, D] -> [N, 7, 4160]"""
@@ -131,11 +116,9 @@ class MiniOmni:
         gate_up = self._weights.adapter_gate_up(features)
         return self._weights.adapter_down(kernels.swiglu(gate_up))
 
-    def _run(
-        self, x: Tensor, cache: KvCache, rows: Tensor, positions: Tensor, attend: Attend
-    ) -> Tensor:
-        """All layers and the last norm. x: [N, D]; rows, positions: [N]"""
-        epsilon = self.config.norm_epsilon
+    def _run(self, x: Tensor, cache: KvCache, rows: Tensor, positions: Tensor) -> Tensor:
+        """All layers and the last norm. x: [N, D]; rows, positions: [N], a row's side by side"""
+        epsilon, lengths = self.config.norm_epsilon, positions + 1
         delta: Tensor | None = None
         for layer, keys, values in zip(self._weights.layers, cache.keys, cache.values, strict=True):
             x, normed = kernels.add_rms_norm(x, delta, layer.attention_norm, epsilon)
@@ -149,7 +132,7 @@ class MiniOmni:
                 rows,
                 positions,
             )
-            mixed = attend(query, keys, values).flatten(1)  # [N, H d]
+            mixed = _attention(query, keys, values, rows, lengths).flatten(1)  # [N, H d]
             x, normed = kernels.add_rms_norm(x, layer.output(mixed), layer.mlp_norm, epsilon)
             delta = layer.down(kernels.swiglu(layer.gate_up(normed)))
         _, normed = kernels.add_rms_norm(x, delta, self._weights.norm, epsilon)
@@ -165,21 +148,13 @@ def rotary_tables(config: MiniOmniConfig, device: torch.device) -> tuple[Tensor,
     return angle.cos(), angle.sin()
 
 
-def _causal_attention(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Of the last n of T positions: [n, H, d], two of [T, Hkv, d] -> [n, H, d]"""
-    count, length = len(query), len(keys)
-    mixed = []
-    for begin in range(0, count, QUERIES_AT_ONCE):
-        part = query[begin : begin + QUERIES_AT_ONCE]
-        seen = length - count + begin + len(part)
-        mask = torch.ones(len(part), seen, dtype=torch.bool, device=query.device)
-        mixed.append(
-            F.scaled_dot_product_attention(
-                part.transpose(0, 1)[None],
-                keys[:seen].transpose(0, 1)[None],
-                values[:seen].transpose(0, 1)[None],
-                attn_mask=mask.tril_(seen - len(part)),
-                enable_gqa=True,
-            )[0].transpose(0, 1)
-        )
-    return torch.cat(mixed)
+def _attention(
+    query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Tensor
+) -> Tensor:
+    """`kernels.decode_attention` in pieces: [N, H, d] -> [N, H, d]"""
+    if len(query) <= QUERIES_AT_ONCE:
+        return kernels.decode_attention(query, keys, values, rows, lengths)
+    pieces = [torch.split(tensor, QUERIES_AT_ONCE) for tensor in (query, rows, lengths)]
+    return torch.cat(
+        [kernels.decode_attention(q, keys, values, r, n) for q, r, n in zip(*pieces, strict=True)]
+    )
