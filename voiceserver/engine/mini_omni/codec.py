@@ -1,8 +1,8 @@
-"""Runs the codec for the slots of a server: slot by slot as it comes, or replayed from CUDA graphs.
+"""Runs the codec for the slots of a server: op by op as it comes, or replayed from CUDA graphs.
 
-Both keep the stream of every slot and give the same samples. On a CPU slots are decoded one after
-the other: a batch costs as much as its streams alone, and so a slot's sound is the same to the last
-bit whoever else speaks.
+Both keep the stream of every slot and give the same samples. On a CPU, too, a batch is worth its
+while: four streams take a quarter less time than one after the other, because the few rows of the
+first level's large product cost hardly more when there are four times as many.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CodecRunner(Protocol):
 
 
 class EagerCodec:
-    """Slot by slot."""
+    """Slots with as many frames as each other in one batch, op by op."""
 
     def __init__(self, snac: Snac, slots: int) -> None:
         self._snac, self._decoder = snac, StreamingDecoder(snac)
@@ -62,26 +62,40 @@ class EagerCodec:
         self._state.finish(slot, frames * self._snac.config.frame_latents)
 
     def step(self, codes: Mapping[int, Codes]) -> dict[int, Samples]:
-        return {slot: self._step(slot, frames) for slot, frames in codes.items()}
+        return {slot: s for same in _of_one_size(codes) for slot, s in self._step(same).items()}
 
-    def _step(self, slot: int, frames: Codes) -> Samples:
-        inside = self._decoder.inside(self._taken[slot], self._ends[slot])
-        on_device = torch.from_numpy(frames).to(self._snac.device)[None]
-        samples = self._decoder.step(on_device, self._rows[slot], inside=inside)
-        self._taken[slot] += len(frames) * self._snac.config.frame_latents
-        return _on_host(samples)[0]
+    def _step(self, codes: Mapping[int, Codes]) -> dict[int, Samples]:
+        slots, stacked = list(codes), self._stacked(codes)
+        inside = all(self._decoder.inside(self._taken[i], self._ends[i]) for i in slots)
+        if len(slots) == 1:  # in place, nothing is gathered
+            samples = self._decoder.step(stacked, self._rows[slots[0]], inside=inside)
+        else:
+            index = torch.tensor(slots, device=self._snac.device)
+            samples = self._decoder.step(stacked, self._state, index, inside)
+        for slot in slots:
+            self._taken[slot] += stacked.shape[1] * self._snac.config.frame_latents
+        return dict(zip(slots, _on_host(samples), strict=True))
 
     def window(
         self, codes: Mapping[int, Codes], first_frames: Mapping[int, int]
     ) -> dict[int, Samples]:
-        return {slot: self._window(slot, codes[slot], first_frames[slot]) for slot in codes}
+        sizes = _of_one_size(codes)
+        return {slot: s for same in sizes for slot, s in self._window(same, first_frames).items()}
 
-    def _window(self, slot: int, frames: Codes, first_frame: int) -> Samples:
-        config, row = self._snac.config, self._rows[slot]
-        on_device = torch.from_numpy(frames).to(self._snac.device)[None]
-        first = torch.full_like(row.seeds, first_frame * config.frame_latents)
-        each = split_codes(on_device, config.codes_per_frame)
-        return _on_host(self._snac.decode(each, row.seeds, first))[0]
+    def _window(
+        self, codes: Mapping[int, Codes], first_frames: Mapping[int, int]
+    ) -> dict[int, Samples]:
+        config = self._snac.config
+        index = torch.tensor(list(codes), device=self._snac.device)
+        first = torch.tensor([first_frames[slot] for slot in codes], device=self._snac.device)
+        each = split_codes(self._stacked(codes), config.codes_per_frame)
+        seeds = self._state.seeds.index_select(0, index)
+        samples = self._snac.decode(each, seeds, first * config.frame_latents)
+        return dict(zip(codes, _on_host(samples), strict=True))
+
+    def _stacked(self, codes: Mapping[int, Codes]) -> Tensor:
+        """[B, frames, frame_codes]"""
+        return torch.from_numpy(np.stack(list(codes.values()))).to(self._snac.device)
 
 
 class GraphCodec:
@@ -124,8 +138,8 @@ class GraphCodec:
         self, codes: Mapping[int, Codes], first_frames: Mapping[int, int]
     ) -> dict[int, Samples]:
         heard: dict[int, Samples] = {}
-        for size in {len(frames) for frames in codes.values()}:
-            same = {slot: frames for slot, frames in codes.items() if len(frames) == size}
+        for same in _of_one_size(codes):
+            size = len(next(iter(same.values())))
             heard |= self._run("window", size, same, first_frames)
         return heard
 
@@ -189,6 +203,14 @@ class _Graph:
         self._replay()
         assert self._samples is not None
         return _on_host(self._samples)
+
+
+def _of_one_size(codes: Mapping[int, Codes]) -> list[dict[int, Codes]]:
+    """The slots in groups that have as many frames as each other."""
+    groups: dict[int, dict[int, Codes]] = {}
+    for slot, frames in codes.items():
+        groups.setdefault(len(frames), {})[slot] = frames
+    return list(groups.values())
 
 
 def _on_host(samples: Tensor) -> list[Samples]:
