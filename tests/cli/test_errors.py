@@ -128,7 +128,7 @@ def test_a_setting_that_is_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_unknown_model(run: Run) -> None:
-    _fails(run("models", "pull", "huge"), "no model named huge (there is nano)")
+    _fails(run("models", "pull", "huge"), "no model named huge (there is mini-omni, mini-omni2, nano)")
 
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:

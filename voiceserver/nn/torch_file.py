@@ -6,6 +6,7 @@ Anything wrong is one AssetError that names the file and what is wrong with it.
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from voiceserver.errors import AssetError
 
 Shape = tuple[int, ...]
 
+_NOT_A_TENSOR = re.compile(r"GLOBAL (\S+)")  # in what torch says of objects it will not load
+
 NAMES_SHOWN = 4  # of each kind of wrong keys; one misnamed layer makes dozens
 
 
@@ -28,13 +31,13 @@ def read_torch_file(path: Path) -> Any:
     try:
         return torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) and "GLOBAL" in str(error):
+        if found := _NOT_A_TENSOR.search(str(error)):
             raise AssetError(
-                f"{path} holds Python objects other than tensors and is refused, because loading "
-                "them would run code out of the file"
+                f"{path} holds {found[1]}, which is no tensor; it is refused, because loading "
+                "other Python objects would run code out of the file"
             ) from error
         raise AssetError(f"{path} is not a file of torch weights") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file may make the reader stumble anywhere
         raise AssetError(f"{path} is damaged or not complete ({_first_line(error)})") from error
 
 
