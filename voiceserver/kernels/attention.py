@@ -29,26 +29,34 @@ def naive(
     """Mixed values: [N, Hq, d], dtype of query."""
     if query.is_cuda:
         return _gathered(query, keys, values, rows, lengths)
-    kv_heads, head_dim = keys.shape[2:]
-    mixed = torch.empty_like(query)
-    ends = lengths.tolist()
+    ends, mixed = lengths.tolist(), []
     for row, begin, end in _runs(rows.tolist()):
-        # All query heads of a key head are read as so many queries: [1, Hkv, n * Hq / Hkv, d].
-        grouped = query[begin:end].view(end - begin, kv_heads, -1, head_dim).transpose(0, 1)
         length, seen = max(ends[begin:end]), None
         if min(ends[begin:end]) < length:
             seen = torch.arange(length) < lengths[begin:end, None]  # [n, T]
-            seen = seen.repeat_interleave(grouped.shape[2], dim=0)
-        found = F.scaled_dot_product_attention(
-            grouped.reshape(1, kv_heads, -1, head_dim),
-            keys[row, None, :length].transpose(1, 2).to(query.dtype),
-            values[row, None, :length].transpose(1, 2).to(query.dtype),
-            attn_mask=seen,
-        )
-        mixed[begin:end].view(grouped.transpose(0, 1).shape).copy_(
-            found.view(grouped.shape).transpose(0, 1)
-        )
-    return mixed
+        past = slice(0, length)
+        mixed.append(_attend(query[begin:end], keys[row, past], values[row, past], seen))
+    return torch.cat(mixed)
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, seen: Tensor | None) -> Tensor:
+    """query: [n, Hq, d], keys, values: [T, Hkv, d], seen: [n, T] or None for all -> [n, Hq, d]"""
+    count, heads, head_dim = query.shape
+    kv_heads = keys.shape[1]
+    # All query heads of a key head, of all n, are so many queries: [1, Hkv, n * Hq / Hkv, d].
+    grouped = query.view(1, count * kv_heads, -1, head_dim)
+    if count > 1:
+        grouped = grouped.view(count, kv_heads, -1, head_dim).transpose(0, 1)
+        grouped = grouped.reshape(1, kv_heads, -1, head_dim)
+    if seen is not None:
+        seen = seen.repeat_interleave(heads // kv_heads, dim=0)
+    keys, values = keys[None].transpose(1, 2), values[None].transpose(1, 2)  # [1, Hkv, T, d]
+    mixed = F.scaled_dot_product_attention(
+        grouped, keys.to(query.dtype), values.to(query.dtype), attn_mask=seen
+    )
+    if count > 1:
+        mixed = mixed.view(kv_heads, count, -1, head_dim).transpose(0, 1)
+    return mixed.reshape(count, heads, head_dim)
 
 
 def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
