@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from voiceserver import kernels
 from voiceserver.nn.snac import SNAC_24KHZ, Snac, SnacState, StreamingDecoder
 from voiceserver.nn.snac.config import config_from
 from voiceserver.nn.snac.plan import Layout
@@ -139,6 +140,32 @@ def test_a_slot_alone_is_a_view_of_the_state() -> None:
         alone = DECODER.step(codes, state.rows(1))
         assert torch.equal(alone, DECODER.step(codes, other, torch.tensor([1])))
     assert state.latents.tolist() == [0, 8, 0]
+
+
+def test_a_step_reads_nothing_on_the_host() -> None:
+    """Tensors without data cannot be read: a step that runs on them can be captured in a graph."""
+    snac = Snac.random(CONFIG, device="meta")
+    state, decoder = SnacState(snac, 3), StreamingDecoder(snac)
+    codes = torch.zeros(2, 1, CONFIG.frame_codes, dtype=torch.int64, device="meta")
+    slots = torch.zeros(2, dtype=torch.int64, device="meta")
+    assert decoder.step(codes, state, slots).shape == (2, CONFIG.frame_samples)
+    parts = split_codes(codes, CONFIG.codes_per_frame)
+    assert snac.decode(parts, slots, slots).shape == (2, CONFIG.frame_samples)
+
+
+def test_a_stream_of_triton_kernels_is_the_same() -> None:
+    """On a GPU, or in the interpreter."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = config_from(REDUCED | {"decoder_dim": 8, "decoder_rates": [2], "vq_strides": [2, 1]})
+    snac = Snac.random(config, device=device)
+    decoder = StreamingDecoder(snac)
+    codes, heard = random_codes(config, 2, 3).to(device), {}
+    for ops in ("torch", "triton"):
+        state = SnacState(snac, 2)
+        with kernels.forced(ops):
+            heard[ops] = [decoder.step(frame, state) for frame in codes.split(1, 1)]
+    for made, expected in zip(heard["triton"], heard["torch"], strict=True):
+        torch.testing.assert_close(made, expected, rtol=0, atol=1e-5)
 
 
 def test_a_frame_is_heard_within_the_delay_and_not_beyond() -> None:
