@@ -25,6 +25,7 @@ class FileServer:
     cuts: list[int] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)  # Range header of each request
     honours_ranges: bool = True
+    etags: dict[str, str] = field(default_factory=dict)  # what a HEAD says, by path
     url: str = ""
 
 
@@ -53,6 +54,14 @@ def file_server() -> Iterator[FileServer]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
+
+        def do_HEAD(self) -> None:
+            there = self.path == "/" or self.path in state.files
+            self.send_response(200 if there else 404)
+            if etag := state.etags.get(self.path):
+                self.send_header("ETag", f'"{etag}"')
+            self.send_header("Content-Length", str(len(state.files.get(self.path, b""))))
+            self.end_headers()
 
         def log_message(self, *args: object) -> None:
             pass
