@@ -19,12 +19,7 @@ else:
     except ImportError:
         triton = tl = None
 
-# To be dropped.
-constexpr = Any
-Pointer = Any
-Scalar = Any
-
-__all__ = ["Pointer", "Scalar", "constexpr", "jit", "power_of_2", "tl"]
+__all__ = ["jit", "power_of_2", "tl"]
 
 
 def jit(function: Callable[..., Any]) -> Any:
