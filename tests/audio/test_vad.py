@@ -66,3 +66,10 @@ def test_level() -> None:
     assert level_dbfs(np.zeros(512, np.float32)) == -120.0
     assert level_dbfs(np.ones(512, np.float32)) == pytest.approx(0.0)
     assert level_dbfs(np.full(512, 0.1, np.float32)) == pytest.approx(-20.0, abs=0.01)
+
+
+def test_shares_of_the_streams_may_be_heard_in_threads(file: Path, speech: Floats) -> None:
+    streams = np.stack([np.roll(speech, 5 * i, axis=0) for i in range(5)], axis=1)  # [T, 5, 512]
+    one, two = VoiceActivity(file, slots=5), VoiceActivity(file, slots=5, threads=2)
+    for windows in streams[:20]:
+        assert two.step(range(5), windows) == pytest.approx(one.step(range(5), windows), abs=1e-4)

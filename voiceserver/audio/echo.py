@@ -7,6 +7,8 @@ nothing from the audio.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ HOPS_PER_WINDOW = exact_div(VAD_WINDOW_SAMPLES, HOP_SAMPLES)
 MOST_DELAY_HOPS = 140  # 1.12 s
 HISTORY_WINDOWS = 32  # 1.02 s
 REFERENCE_HOPS = MOST_DELAY_HOPS + HISTORY_WINDOWS * HOPS_PER_WINDOW
+HISTORY_OF_BOTH_WINDOWS = -(-REFERENCE_HOPS // HOPS_PER_WINDOW)
 BANDS = 16
 LOWEST_HZ, HIGHEST_HZ = 150.0, 4000.0
 
@@ -72,6 +75,7 @@ class EchoTracker:
         self._delay_hops = 0
         self._certainty = 0.0
         self._windows = 0
+        self._skipped: list[tuple[int, Floats]] = []  # windows not yet in the histories
 
     def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
         """Learn what will be heard `begins_in_s` after microphone position `position`."""
@@ -82,19 +86,33 @@ class EchoTracker:
         resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
         self._tape.write(resampled, position + round(begins_in_s * LISTEN_RATE_HZ))
 
+    def skip(self, end_sample: int, window: Floats) -> None:
+        """Pass over a window that nobody asks about: it is looked at only if a later one is."""
+        self._skipped.append((end_sample, window))
+        del self._skipped[:-HISTORY_OF_BOTH_WINDOWS]
+        self._windows = 0  # the delay is searched anew then
+
     def likeness(self, end_sample: int, window: Floats) -> float:
         """Share of a window's energy that our own voice explains, 0..1. window: [512]"""
-        begin = end_sample - VAD_WINDOW_SAMPLES
-        tape = self._tape.read(begin - VAD_WINDOW_SAMPLES + HOP_SAMPLES, end_sample)
-        hops = np.lib.stride_tricks.sliding_window_view(tape, VAD_WINDOW_SAMPLES)[::HOP_SAMPLES]
-        self._reference = np.concatenate([self._reference[HOPS_PER_WINDOW:], band_energy(hops)])
-        self._microphone = np.concatenate([self._microphone[1:], band_energy(window[None])])
+        skipped, self._skipped = self._skipped, []
+        for run in _runs([*skipped, (end_sample, window)]):
+            self._remember(run)
         if self._reference.max() < SPOKEN:
             return 0.0
         if self._windows % WINDOWS_PER_SEARCH == 0:
             self._search_delay()
         self._windows += 1
         return self._certainty * self._explained(self._delayed(np.array([self._delay_hops]))[0])
+
+    def _remember(self, run: Sequence[tuple[int, Floats]]) -> None:
+        """Put windows that follow each other into both histories."""
+        begin, end = run[0][0] - VAD_WINDOW_SAMPLES, run[-1][0]
+        tape = self._tape.read(begin - VAD_WINDOW_SAMPLES + HOP_SAMPLES, end)
+        hops = np.lib.stride_tricks.sliding_window_view(tape, VAD_WINDOW_SAMPLES)[::HOP_SAMPLES]
+        reference = [self._reference[len(hops) :], band_energy(hops)]
+        self._reference = np.concatenate(reference)[-REFERENCE_HOPS:]
+        heard = [self._microphone[len(run) :], band_energy(np.stack([w for _, w in run]))]
+        self._microphone = np.concatenate(heard)[-HISTORY_WINDOWS:]
 
     def _search_delay(self) -> None:
         """Find the delay at which both histories rise and fall together, and how surely they do."""
@@ -120,6 +138,17 @@ class EchoTracker:
         heard = np.exp(self._microphone[-JUDGED_WINDOWS:])
         echo = np.exp(reference[-JUDGED_WINDOWS:] + level + LEVEL_MARGIN)
         return float(np.minimum(heard, echo).sum() / heard.sum())
+
+
+def _runs(windows: Sequence[tuple[int, Floats]]) -> list[list[tuple[int, Floats]]]:
+    """Cut where a window does not begin at the end of the one before."""
+    runs: list[list[tuple[int, Floats]]] = []
+    for end_sample, window in windows:
+        if runs and runs[-1][-1][0] == end_sample - VAD_WINDOW_SAMPLES:
+            runs[-1].append((end_sample, window))
+        else:
+            runs.append([(end_sample, window)])
+    return runs
 
 
 def band_energy(windows: Floats) -> Floats:

@@ -7,6 +7,7 @@ cut or on who else is listening. It measures; whether a turn begins or ends is d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,11 @@ SILENCE_DBFS = -120.0
 class VoiceActivity:
     """The detector, with the state of every slot."""
 
-    def __init__(self, file: Path, slots: int) -> None:
+    def __init__(self, file: Path, slots: int, threads: int = 1) -> None:
         self._session = open_session(file)
+        # A share of the streams each: one run uses one core and lets others compute meanwhile.
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._threads = threads
         self._state = np.zeros((2, slots, STATE_DIM), np.float32)
         self._context = np.zeros((slots, CONTEXT_SAMPLES), np.float32)
         self._rate = np.array(LISTEN_RATE_HZ, np.int64)
@@ -39,7 +43,14 @@ class VoiceActivity:
     def step(self, slots: Sequence[int], windows: Floats) -> list[float]:
         """Probability of speech in one window of each slot. windows: [len(slots), 512]"""
         assert windows.shape == (len(slots), VAD_WINDOW_SAMPLES), f"shape {windows.shape}"
-        rows = list(slots)
+        if self._pool is None or len(slots) < 2 * self._threads:
+            return self._step(list(slots), windows)
+        shares = np.array_split(np.arange(len(slots)), self._threads)
+        rows = [[slots[i] for i in share] for share in shares]
+        parts = self._pool.map(self._step, rows, [windows[share] for share in shares])
+        return [probability for part in parts for probability in part]
+
+    def _step(self, rows: list[int], windows: Floats) -> list[float]:
         inputs = {
             "input": np.concatenate([self._context[rows], windows], axis=1),
             "state": self._state[:, rows],

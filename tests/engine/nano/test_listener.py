@@ -42,7 +42,7 @@ def question() -> bytes:
     return samples.tobytes()
 
 
-def no_echo(_slot: int, _end_sample: int, _window: Samples) -> float:
+def no_echo(_slot: int, _end_sample: int, _window: Samples, _voice: float) -> float:
     return 0.25
 
 

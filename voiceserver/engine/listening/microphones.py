@@ -26,6 +26,9 @@ BACKLOG_SAMPLES = int(Limits.backlog_s * LISTEN_RATE_HZ)
 RING_SAMPLES = BACKLOG_SAMPLES + int((Limits.utterance_s + 5.0) * LISTEN_RATE_HZ)
 WINDOWS_PER_CALL = 8  # of each slot: a quarter second of audio, about 2 ms of work
 
+# Of a slot's window that ends here and is a voice with this probability.
+EchoLikeness = Callable[[int, int, Samples, float], float]
+
 
 @dataclass
 class Microphone:
@@ -42,8 +45,10 @@ class Microphone:
 class Microphones:
     """Recent audio, voice activity and end of turn for all slots."""
 
-    def __init__(self, vad: Path, turn_end: Path, slots: int, wake: Callable[[], None]) -> None:
-        self._vad = VoiceActivity(vad, slots)
+    def __init__(
+        self, vad: Path, turn_end: Path, slots: int, wake: Callable[[], None], threads: int = 1
+    ) -> None:
+        self._vad = VoiceActivity(vad, slots, threads)
         self._turn_end = TurnEndPredictor(turn_end)
         self._open: dict[int, Microphone] = {}
         self._turns: Background[Heard] = Background("turn-end", wake)
@@ -80,7 +85,7 @@ class Microphones:
         """Whether a whole window waits anywhere."""
         return any(m.backlog_samples >= VAD_WINDOW_SAMPLES for m in self._open.values())
 
-    def listen(self, echo_likeness: Callable[[int, int, Samples], float]) -> list[Heard]:
+    def listen(self, echo_likeness: EchoLikeness) -> list[Heard]:
         """Analyse a bounded number of windows; return them and what the background finished."""
         heard: list[Heard] = []
         for _ in range(WINDOWS_PER_CALL):
@@ -102,18 +107,15 @@ class Microphones:
     def end(self) -> None:
         self._turns.end()
 
-    def _windows(
-        self, slots: list[int], echo_likeness: Callable[[int, int, Samples], float]
-    ) -> list[Heard]:
+    def _windows(self, slots: list[int], echo_likeness: EchoLikeness) -> list[Heard]:
         microphones = [self._open[slot] for slot in slots]
         ends = [m.analysed + VAD_WINDOW_SAMPLES for m in microphones]
         windows = [m.ring.read(m.analysed, end) for m, end in zip(microphones, ends, strict=True)]
         probabilities = self._vad.step(slots, np.stack(windows))
         for microphone, end in zip(microphones, ends, strict=True):
             microphone.analysed = end
+        found = zip(slots, ends, probabilities, windows, strict=True)
         return [
-            Window(slot, end, probability, level_dbfs(window), echo_likeness(slot, end, window))
-            for slot, end, probability, window in zip(
-                slots, ends, probabilities, windows, strict=True
-            )
+            Window(slot, end, voice, level_dbfs(window), echo_likeness(slot, end, window, voice))
+            for slot, end, voice, window in found
         ]

@@ -22,6 +22,7 @@ from voiceserver.engine.mini_omni.reply import Frame, Phase, Reply
 from voiceserver.engine.mini_omni.rows import RowReader
 from voiceserver.engine.mini_omni.sound import Sound, Sounded
 from voiceserver.engine.mini_omni.steps import Mode, Steps
+from voiceserver.engine.mini_omni.transcriber import Transcriber
 from voiceserver.engine.mini_omni.turns import TurnReader, rows_of
 from voiceserver.engine.mini_omni.words import SpeakingRate
 from voiceserver.engine.sampling import Sampling
@@ -162,28 +163,38 @@ class Answers:
 
     # --- making a reply ---------------------------------------------------------------------------
 
-    def step(self, slots: Sequence[int]) -> list[Made]:
-        """One step of these replies, and their new frames to the codec."""
-        made: list[Made] = []
+    def step(self, slots: Sequence[int], beside: Transcriber) -> list[Made]:
+        """One step of these replies and of the transcripts, and new frames to the codec.
+
+        Transcripts ride along: another row costs little in a step that reads all weights anyway.
+        """
         stepping = [slot for slot in slots if self._steps.room(slot)]
+        voices = beside.writing()
         try:
-            columns = self._steps.step(stepping)
+            columns = self._steps.step([*stepping, *voices])
         except Exception as error:
+            beside.fail(voices)
             return [self._failed(slot, error) for slot in stepping]
+        for voice, column in zip(voices, columns[len(stepping) :], strict=True):
+            beside.take(voice, column)
+        made: list[Made] = []
         frames: dict[int, Frame] = {}
-        for slot, column in zip(stepping, columns, strict=True):
+        for slot, column in zip(stepping, columns, strict=False):
             self._take(slot, column, made, frames)
         self._sound.decode(frames)
         for slot in set(slots) - set(stepping):
             self._replies[slot].row_full()
-        over = [slot for slot in slots if self._replies[slot].ended is not None]
-        for slot in over:
+        self._finish([slot for slot in slots if self._replies[slot].ended is not None], made)
+        return made
+
+    def _finish(self, slots: Sequence[int], made: list[Made]) -> None:
+        """No more steps are made of these; what the codec still holds comes later."""
+        for slot in slots:
             self._book(slot, self._replies[slot])
-        self._sound.finish([slot for slot in over if self._replies[slot].frames])
-        for slot in over:
+        self._sound.finish([slot for slot in slots if self._replies[slot].frames])
+        for slot in slots:
             if not self._replies[slot].frames:
                 self._end(slot, made)
-        return made
 
     def _take(self, slot: int, column: Frame, made: list[Made], frames: dict[int, Frame]) -> None:
         reply = self._replies[slot]

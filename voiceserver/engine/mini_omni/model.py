@@ -35,6 +35,7 @@ from voiceserver.nn.whisper.live import LiveEncoder
 
 log = logging.getLogger(__name__)
 
+FAINT_VOICE = 0.05  # less is no voice to any session: whether it might be ours is not asked
 REPLY_ROOM = 512  # positions kept free for a reply: 43 s of speech; it may take what else is left
 
 
@@ -157,8 +158,11 @@ class MiniOmniFamily:
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         self._echoes[slot].played(samples, self._microphones.position(slot), begins_in_s)
 
-    def _echo_likeness(self, slot: int, end_sample: int, window: Samples) -> float:
-        return self._echoes[slot].likeness(end_sample, window)
+    def _echo_likeness(self, slot: int, end_sample: int, window: Samples, voice: float) -> float:
+        if voice >= FAINT_VOICE:
+            return self._echoes[slot].likeness(end_sample, window)
+        self._echoes[slot].skip(end_sample, window)
+        return 0.0
 
     def _encode(self, text: str) -> list[int]:
         """Tokens of a text; nothing in it is taken for a control token."""
@@ -184,12 +188,15 @@ class MiniOmniFamily:
         elif not self._read_ahead():
             self._transcriber.hear()
             self._transcriber.read()
-        return made + self._write()
+        writing = self._answers.writing()
+        if writing or not self._answers.speaking():  # else transcripts ride along with the speech
+            made += self._answers.step(writing, self._transcriber)
+        return made
 
     def talk(self, slots: Sequence[int]) -> list[Made]:
         made = self._answers.collect()
         still = set(self._answers.speaking())  # collecting may have ended some
-        made += self._answers.step([slot for slot in slots if slot in still])
+        made += self._answers.step([s for s in slots if s in still], self._transcriber)
         return made + self._answers.collect()
 
     def work(self) -> Work:
@@ -207,22 +214,6 @@ class MiniOmniFamily:
     def shut_down(self) -> None:
         self._sound.end()
         self._microphones.end()
-
-    def _write(self) -> list[Made]:
-        """One step of all text that is not spoken: written replies and transcripts."""
-        slots, voices = self._answers.writing(), self._transcriber.writing()
-        made = self._answers.step(slots) if slots else []
-        if not voices:
-            return made
-        try:
-            columns = self._steps.step(voices)
-        except Exception:
-            log.exception("transcripts failed")
-            self._transcriber.fail(voices)
-            return made
-        for voice, column in zip(voices, columns, strict=True):
-            self._transcriber.take(voice, column)
-        return made
 
     def _ahead(self) -> list[int]:
         """Rows that can read a piece of a turn being spoken."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from voiceserver.engine.family import Heard, Samples, Transcript
+from voiceserver.engine.family import Heard, Transcript
 from voiceserver.engine.listening.background import Background, Job
-from voiceserver.engine.listening.microphones import Microphones
+from voiceserver.engine.listening.microphones import EchoLikeness, Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
 
 
@@ -25,7 +25,7 @@ class Listener(Microphones):
         super().close(slot)
         self._words.forget(slot)
 
-    def listen(self, echo_likeness: Callable[[int, int, Samples], float]) -> list[Heard]:
+    def listen(self, echo_likeness: EchoLikeness) -> list[Heard]:
         return super().listen(echo_likeness) + self._words.collect()
 
     def recognise(self, slot: int, request_id: int, begin: int, end: int, *, final: bool) -> None:

@@ -119,7 +119,7 @@ class Nano:
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         self._echoes[slot].played(samples, self._listener.position(slot), begins_in_s)
 
-    def _echo_likeness(self, slot: int, end_sample: int, window: Samples) -> float:
+    def _echo_likeness(self, slot: int, end_sample: int, window: Samples, voice: float) -> float:
         return self._echoes[slot].likeness(end_sample, window)
 
     # --- speaking ---------------------------------------------------------------------------------
