@@ -69,6 +69,15 @@ def test_twin_for_graphs_equals_the_other(draw: Draw) -> None:
     assert_close(mixed, attention.naive(query, keys, values, rows, lengths))
 
 
+def test_queries_may_be_a_slice(draw: Draw) -> None:
+    """As the twin of rope_append returns them."""
+    keys, values = _cache(draw, 40, 2, 16, torch.float32)
+    query, rows, lengths = draw(3, 10, 16)[:, :6], draw.these(1, 1, 0), draw.these(7, 8, 40)
+    for op in (attention.naive, attention._gathered, attention.fused):
+        mixed = op(query, keys, values, rows, lengths)
+        assert_close(mixed, attention.naive(query.contiguous(), keys, values, rows, lengths))
+
+
 def test_a_query_is_answered_alike_in_any_batch(draw: Draw) -> None:
     keys, values = _cache(draw, 300, 2, 16, torch.float32)
     query, rows = draw(5, 4, 16), draw.these(1, 0, 2, 0, 1)

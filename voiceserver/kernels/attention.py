@@ -44,10 +44,9 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, seen: Tensor | None) ->
     count, heads, head_dim = query.shape
     kv_heads = keys.shape[1]
     # All query heads of a key head, of all n, are so many queries: [1, Hkv, n * Hq / Hkv, d].
-    grouped = query.view(1, count * kv_heads, -1, head_dim)
+    grouped = query.view(count, kv_heads, -1, head_dim)
     if count > 1:
-        grouped = grouped.view(count, kv_heads, -1, head_dim).transpose(0, 1)
-        grouped = grouped.reshape(1, kv_heads, -1, head_dim)
+        grouped = grouped.transpose(0, 1).reshape(1, kv_heads, -1, head_dim)
     if seen is not None:
         seen = seen.repeat_interleave(heads // kv_heads, dim=0)
     keys, values = keys[None].transpose(1, 2), values[None].transpose(1, 2)  # [1, Hkv, T, d]
@@ -78,7 +77,7 @@ def _gathered(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths
         values[rows].transpose(1, 2).to(query.dtype),
         attn_mask=seen[:, None, None],
     )
-    return mixed.view(query.shape)
+    return mixed.reshape(query.shape)
 
 
 def fused(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
@@ -86,9 +85,9 @@ def fused(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Te
 
     Chunks are cut at fixed positions, so that a row's result does not depend on the batch.
     """
+    query = query.contiguous()
     count, heads, head_dim = query.shape
     capacity, kv_heads = keys.shape[1:3]
-    assert query.is_contiguous(), "queries lie apart"
     assert keys.stride()[2:] == (head_dim, 1), "heads of a position must lie together"
     assert keys.stride() == values.stride(), "keys and values lie differently"
     chunks = -(-capacity // _CHUNK)
