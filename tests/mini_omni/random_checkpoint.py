@@ -47,7 +47,7 @@ class Sizes:
     whisper_heads: int = 2
     whisper_layers: int = 2
     vision_dim: int | None = None  # Mini-Omni2 has one
-    seed: int = 1
+    seed: int = 6  # its replies last a while and end by themselves
 
 
 def write_checkpoint(folder: Path, sizes: Sizes | None = None) -> Path:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from voiceserver.bench.server import engine_pid, server_at
 from voiceserver.cli import bench_model
+from voiceserver.errors import VoiceserverError
 
 app = typer.Typer(help="Measure latency, quality and cost.", no_args_is_help=True)
 bench_model.add_to(app)
@@ -94,3 +95,22 @@ def intelligibility(
     from voiceserver.bench import intelligibility as bench
 
     bench.report(bench.run(replies, with_teacher=teacher, told=_progress)).show(as_json)
+
+
+@app.command()
+def listening(
+    model: str = typer.Option("base", help="Whose real encoder: base or tiny.en."),
+    questions: int = typer.Option(20, min=1, max=20, help="How many spoken questions."),
+    voices: int = typer.Option(2, min=1, max=6, help="How many people ask each."),
+    noise: float = typer.Option(0.003, min=0.0, help="Noise, of full scale."),
+    as_json: bool = _JSON,
+) -> None:
+    """What Mini-Omni's live Whisper encoder loses against the exact one."""
+    from voiceserver.engine.process import prepare_threads
+
+    prepare_threads()  # before torch is imported
+    from voiceserver.bench import listening as bench
+
+    if model not in bench.MODELS:
+        raise VoiceserverError(f"--model {model}: it may be {' or '.join(bench.MODELS)}")
+    bench.run(model, questions, voices, noise, _progress).show(as_json)
