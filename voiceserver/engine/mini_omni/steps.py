@@ -87,6 +87,7 @@ class Steps:
         on_cuda = network.device.type == "cuda"
         self._network, self._slots = network, slots
         # One row more than there are voices' rows is for padding.
+        positions = min(positions, network.config.positions)
         self._cache = network.new_cache(2 * slots + scratch + 1, positions)
         self._program = StepProgram(network, self._cache, slots + scratch)
         self._voices: dict[int, _Voice] = {}
