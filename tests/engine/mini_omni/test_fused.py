@@ -20,21 +20,23 @@ pytest.importorskip("triton")
 
 
 def said(choice: Kernels) -> list[list[int]]:
-    """What one session samples while it writes and after its text."""
+    """One session writes and speaks greedily, another only speaks, by chance.
+
+    (The interpreter takes seconds to draw by chance from the whole text vocabulary.)
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = drawn.config(layers=1, head_dim=16, model_dim=16)
     state = drawn.state_dict(5, weights.shapes(config))
     network = MiniOmni(config, state, device, torch.float32)
-    steps = Steps(network, 1, positions=16, graphs=False)
+    steps = Steps(network, 2, positions=16, graphs=False)
     ids = prompts.typed_prompt(Task.T1A2, [1])[:-1]
-    steps.extend([Segment(row, ids) for row in (0, 1)])
+    steps.extend([Segment(row, ids) for row in range(4)])
     last = torch.cat([prompts.answer(Task.T1A2), prompts.answer(Task.T1T2)])
-    steps.start(0, Mode.PAIR, last, Sampling(0.8, seed=1))
+    for voice, temperature in ((0, 0.0), (1, 0.8)):
+        steps.start(voice, Mode.PAIR, last, Sampling(temperature, seed=1))
+    steps.end_text(1)
     with kernels.forced(choice):
-        columns = [steps.step([0])]
-        steps.end_text(0)
-        columns.append(steps.step([0]))
-    return np.concatenate(columns).tolist()
+        return np.concatenate([steps.step([0, 1]), steps.step([1])]).tolist()
 
 
 def test_kernels_and_twins_say_the_same() -> None:
