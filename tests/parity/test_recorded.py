@@ -18,6 +18,7 @@ from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.generate import generate
 from voiceserver.nn.mini_omni.network import MiniOmni, Segment
 from voiceserver.nn.mini_omni.prompts import Task
+from voiceserver.nn.mini_omni.vocabulary import VOCABULARY
 
 from . import drawn
 
@@ -106,3 +107,19 @@ def test_greedy_tokens(
         max_returned_tokens=meta["max_returned_tokens"],
     )
     np.testing.assert_array_equal(streams, np.atleast_2d(recorded[name]))
+
+
+@pytest.mark.parametrize(
+    ("name", "explained"),
+    [("published_seed1", True), ("published_seed2", True), ("mini_omni_seed1", False)],
+)
+def test_recorded_logits_are_an_image_of_the_drawn_table(name: str, explained: bool) -> None:
+    """Logits are table rows times one vector: 400 of them leave no choice but that vector."""
+    recorded = np.load(Path(__file__).with_name(f"{name}.npz"))
+    meta = json.loads(recorded["meta_json"].tobytes())
+    shape = (VOCABULARY, meta["n_embd"])
+    rows = drawn.draw(meta["seed"], drawn.TABLE, shape)[:400].double().numpy()
+    logits = recorded["prefill_text_logits"][:400].astype(np.float64)
+    vector, *_ = np.linalg.lstsq(rows, logits)
+    left = np.linalg.norm(rows @ vector - logits) / np.linalg.norm(logits)
+    assert (left < 1e-5) == explained

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from voiceserver.engine.mini_omni import graphs as graphs_module
 from voiceserver.engine.mini_omni.steps import Mode, Segment, Steps
@@ -155,6 +156,17 @@ def stop(steps: Steps, voice: int) -> None:
     steps.end(voice)
     for row in (2 * voice, 2 * voice + 1):
         steps.rollback(row, 0)
+
+
+def test_rounded_products_do_not_mix_voices() -> None:
+    network = drawn.small_model(int8=True)
+    columns: list[NDArray[np.int64]] = []
+    for voices in ([0], [2, 0, 1]):
+        steps = new_steps(slots=3, network=network)
+        for voice in voices:
+            begin(steps, voice, Mode.PAIR, seed=voice + 1)
+        columns.append(np.array([steps.step(voices) for _ in range(8)]))
+    np.testing.assert_array_equal(columns[0][:, 0], columns[1][:, 1])
 
 
 def test_a_temperature_draws_by_the_seed_of_the_answer() -> None:
