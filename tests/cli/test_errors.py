@@ -128,7 +128,39 @@ def test_a_setting_that_is_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_unknown_model(run: Run) -> None:
-    _fails(run("models", "pull", "huge"), "no model named huge (there is mini-omni, mini-omni2, nano)")
+    known = "no model named huge (there is mini-omni, mini-omni2, nano)"
+    _fails(run("models", "pull", "huge"), known)
+    _fails(run("serve", "--model", "huge", "--port=0"), known)
+
+
+def test_what_a_model_cannot_take(run: Run, tmp_path: Path) -> None:
+    _fails(run("serve", "--weights", str(tmp_path)), "nano does not take a folder of weights")
+    _fails(run("serve", "--device", "cuda"), "nano runs on the CPU only")
+    _fails(run("serve", "--model=mini-omni", "--device=tpu"), "device tpu: it may be auto, cpu")
+
+
+def test_a_folder_of_weights_that_is_not_complete(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lit_model.pth").write_bytes(b"")
+    command = ("serve", "--model=mini-omni", "--port=0")
+    lacks = "lacks model_config.yaml, tokenizer.json, small.pt, snac/config.json"
+    _fails(run(*command, "--weights", str(tmp_path)), lacks)
+    monkeypatch.setenv("VOICESERVER_WEIGHTS", str(tmp_path))
+    _fails(run(*command), lacks)
+    monkeypatch.setenv("VOICESERVER_DEVICE", "abacus")
+    _fails(run(*command), "device abacus")
+
+
+def test_weights_that_no_source_has(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOICESERVER_CACHE", str(tmp_path))
+    monkeypatch.setenv("VOICESERVER_ASSETS", str(tmp_path / "own"))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    result = run("serve", "--model=mini-omni", "--port=0")
+    _fails(result, "no source gives model_config.yaml")
+    _fails(result, "--weights FOLDER")
 
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:

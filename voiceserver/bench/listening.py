@@ -57,6 +57,13 @@ class Way:
     squared_error: float = 0.0
     cpu_s: float = 0.0
 
+    def hear(self, clip: Floats) -> Tensor:
+        """The clip's features, timed."""
+        begin_s = time.process_time()
+        features = self.listen(clip)
+        self.cpu_s += time.process_time() - begin_s
+        return features
+
     def relative_error(self, spread: float) -> float:
         return float((self.squared_error / spread) ** 0.5)
 
@@ -130,13 +137,11 @@ def run(
     ways = [exact, Way("live", live), Way("exact int8", rounded.exact), Way("live int8", live_int8)]
     spread = seconds = 0.0
     for text, clip in clips(questions, voices, noise):
-        wanted = encoder.exact(clip)
-        spread += float((wanted - wanted.mean(0)).square().sum())
         seconds += len(clip) / LISTEN_RATE_HZ
+        wanted = exact.hear(clip)
+        spread += float((wanted - wanted.mean(0)).square().sum())
         for way in ways:
-            begin_s = time.process_time()
-            features = way.listen(clip)
-            way.cpu_s += time.process_time() - begin_s
+            features = wanted if way is exact else way.hear(clip)
             way.squared_error += float((features - wanted).square().sum())
             written = decoder.write(features)
             way.errors.append(word_errors(text, written))
