@@ -41,10 +41,11 @@ class WordFamily:
     talked: list[list[int]] = field(default_factory=list)
     lengths: dict[int, int] = field(default_factory=dict)
     turns: list[tuple[int, int, tuple[ChatMessage, ...]]] = field(default_factory=list)
+    gathers: bool = False
     fail: set[str] = field(default_factory=set)  # names of methods that raise
 
     def __post_init__(self) -> None:
-        self.shape = Shape("words", self.slots, voice_rate_hz=1000, frame_samples=100)
+        self.shape = Shape("words", self.slots, 1000, frame_samples=100, gathers=self.gathers)
 
     def _may_fail(self, name: str) -> None:
         if name in self.fail:
@@ -70,9 +71,7 @@ class WordFamily:
     ) -> None:
         self.heard.append(TurnScore(slot, request_id, 0.75))
 
-    def turn_began(
-        self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]
-    ) -> None:
+    def turn_began(self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]) -> None:
         self.turns.append((slot, start_sample, dialogue))
 
     def listen(self) -> list[Heard]:

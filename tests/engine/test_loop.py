@@ -34,8 +34,8 @@ FRAME_S = 0.1
 class Bench:
     """A loop over the recorder family, and everything it has sent."""
 
-    def __init__(self, slots: int = 4) -> None:
-        self.family = WordFamily(slots)
+    def __init__(self, slots: int = 4, *, gathers: bool = False) -> None:
+        self.family = WordFamily(slots, gathers=gathers)
         self.clock = FakeClock()
         self.loop = Loop(self.family, EngineConfig(run_ahead_s=0.4), self.clock)
         self.sent: list[FromEngine] = []
@@ -168,6 +168,26 @@ def test_two_speaking_sessions_share_one_step() -> None:
     bench.respond("b", "four five six")
     bench.tick()
     assert bench.family.talked == [[0, 1]]
+
+
+@pytest.mark.parametrize("apart_s", [0.03, 0.05, 0.09])
+def test_sessions_out_of_step_are_gathered_where_that_saves_work(apart_s: float) -> None:
+    bench = Bench(gathers=True)
+    names = ("a", "b", "c")
+    bench.open(*names)
+    for index, name in enumerate(names):
+        bench.respond(name, "word " * 60)
+        bench.run(apart_s if index < 2 else 1.0)
+    bench.family.talked.clear()
+    for _ in range(200):
+        bench.tick()
+        heard_s = bench.clock.now_s()
+        assert all(audio_s(bench.sent, name) <= heard_s + 0.4 for name in names)
+        bench.clock.advance(0.01)
+    assert bench.family.talked.count([0, 1, 2]) >= 18  # of twenty frames each
+    assert len(bench.family.talked) <= 22
+    silent = [n for n in names if audio_s(bench.sent, n) < heard_s - 2 * apart_s]
+    assert not silent
 
 
 def test_nothing_of_a_cancelled_reply_is_sent() -> None:

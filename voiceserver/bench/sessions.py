@@ -31,7 +31,7 @@ from voiceserver.engine.messages import (
     ResponseEnded,
     SessionOpened,
 )
-from voiceserver.engine.mini_omni.model import MiniOmniFamily
+from voiceserver.engine.mini_omni.model import MiniOmniFamily, listening_threads
 from voiceserver.errors import VoiceserverError
 
 WARM_UP_S = 2.0  # everybody's first turn begins at once somewhere in here; not counted
@@ -136,7 +136,8 @@ def load(subject: Subject, slots: int, wake: Callable[[], None]) -> MiniOmniFami
     if subject.device.type == "cpu":
         torch.set_num_threads(1)
     files = resolve("mini-omni", quiet=True, only=("vad", "turn_end"))
-    microphones = Microphones(files["vad"], files["turn_end"], slots, wake)
+    threads = listening_threads(subject.device)
+    microphones = Microphones(files["vad"], files["turn_end"], slots, wake, threads)
     return MiniOmniFamily(checkpoint_of(subject), microphones, slots, wake)
 
 

@@ -115,6 +115,7 @@ class Shape:
     voice_rate_hz: int
     frame_samples: int
     hears_audio: bool = False  # replies to the user's voice itself, see EngineReady
+    gathers: bool = False  # one step of several slots costs much less than a step of each
 
     @property
     def frame_s(self) -> float:

@@ -105,7 +105,7 @@ class Loop:
         work = self._family.work()
         if self._inbox or work.listening or work.thinking:
             return 0.0
-        return min((self._due_in_s(slot) for slot in work.talking), default=None)
+        return self._next_step_in_s(work.talking)
 
     # --- inbox ------------------------------------------------------------------------------------
 
@@ -203,18 +203,31 @@ class Loop:
 
     def _slots_to_speak(self, candidates: Sequence[int]) -> list[int]:
         """Slots with room under the run-ahead bound; only the urgent ones while there are any."""
-        urgent = self._urgent(candidates)
-        return urgent or [slot for slot in candidates if self._due_in_s(slot) == 0.0]
+        if urgent := self._urgent(candidates):
+            return urgent
+        if self._next_step_in_s(candidates) != 0.0:
+            return []
+        return [slot for slot in candidates if self._due_in_s(slot) == 0.0]
+
+    def _next_step_in_s(self, candidates: Sequence[int]) -> float | None:
+        """How long no frame need be made; None: for ever.
+
+        Where steps are best shared, the first that has room waits for one frame more, in which all
+        others come to have room, too.
+        """
+        gathers = self._family.shape.gathers and len(candidates) > 1
+        patience_s = self._family.shape.frame_s if gathers else 0.0
+        return min((self._due_in_s(slot, patience_s) for slot in candidates), default=None)
 
     def _urgent(self, candidates: Sequence[int]) -> list[int]:
         """Slots about to fall silent, or not yet heard at all."""
         now_s, soon_s = self._clock.now_s(), URGENT_FRAMES * self._family.shape.frame_s
         return [s for s in candidates if self._replies[s].playout.ahead_s(now_s) < soon_s]
 
-    def _due_in_s(self, slot: int) -> float:
+    def _due_in_s(self, slot: int, patience_s: float = 0.0) -> float:
         frame_s = self._family.shape.frame_s
         playout = self._replies[slot].playout
-        return playout.due_in_s(self._clock.now_s(), frame_s, self._config.run_ahead_s)
+        return playout.due_in_s(self._clock.now_s(), frame_s, self._config.run_ahead_s - patience_s)
 
     # --- outbox -----------------------------------------------------------------------------------
 

@@ -281,6 +281,27 @@ def test_a_broken_slot_costs_nobody_else_their_reply(
     assert whole.ended.reason is not EndReason.FAILED
 
 
+def test_a_failing_encoder_costs_only_who_waits_for_it(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.family.hear(0, speech(1.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(table.family._utterances._encoder, "step", lambda: 1 / 0)
+        table.ask(0, [heard_turn("u", 0, 16_000)])
+        table.ask(1, HELLO)
+        table.family.recognise(0, 5, 0, 8_000, True)
+        deaf, reading = table.finish(0, 1)
+    assert deaf.ended is not None
+    assert deaf.ended.reason is EndReason.FAILED
+    assert reading.ended is not None
+    assert reading.ended.reason is not EndReason.FAILED
+    table.settle()
+    table.ask(0, [heard_turn("u", 0, 16_000)], item_id="b")
+    [said] = table.finish(0)
+    assert said.ended is not None
+    assert said.ended.reason is not EndReason.FAILED
+
+
 def test_a_failing_codec_ends_the_reply_and_the_next_one_works(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:

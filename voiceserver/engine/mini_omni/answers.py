@@ -122,6 +122,11 @@ class Answers:
                 made.append(self._failed(slot, error))
         return made
 
+    def fail_hearing(self, error: Exception) -> list[Made]:
+        """What replies wait to hear cannot be encoded."""
+        hearing = [s for s, reply in self._replies.items() if reply.phase is Phase.HEARING]
+        return [self._failed(slot, error) for slot in hearing]
+
     def read(self) -> list[Made]:
         """A bounded piece of reading, the shortest question first; replies that can begin do."""
         waiting = [s for s, r in self._replies.items() if r.phase is Phase.READING]

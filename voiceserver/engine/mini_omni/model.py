@@ -9,6 +9,7 @@ effect, and a reply cannot be told its words.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,11 @@ class Pace:
         return cls(piece=64, rows=32, scratch=max(1, slots // 16))
 
 
+def listening_threads(device: torch.device) -> int:
+    """Threads that share the voice activity of many slots; beside a CPU's model there is one."""
+    return 1 if device.type == "cpu" else max(1, min(8, (os.cpu_count() or 1) // 2))
+
+
 class MiniOmniFamily:
     """Listening, the dialogues, and the replies under way."""
 
@@ -97,7 +103,12 @@ class MiniOmniFamily:
             self._turns, rows, self._steps, self._sound, self._tokenizer, rows_at_once=pace.rows
         )
         self._shape = Shape(
-            "mini-omni", slots, voice.sample_rate_hz, voice.frame_samples, hears_audio=True
+            "mini-omni",
+            slots,
+            voice.sample_rate_hz,
+            voice.frame_samples,
+            hears_audio=True,
+            gathers=True,
         )
 
     @classmethod
@@ -107,7 +118,8 @@ class MiniOmniFamily:
         """Load everything; on the CPU the model and the codec have a core each."""
         if device.type == "cpu":
             torch.set_num_threads(1)
-        microphones = Microphones(files.vad, files.turn_end, slots, wake)
+        threads = listening_threads(device)
+        microphones = Microphones(files.vad, files.turn_end, slots, wake, threads)
         return cls(load(files.checkpoint, device), microphones, slots, wake)
 
     @property
@@ -181,7 +193,10 @@ class MiniOmniFamily:
     def think(self) -> list[Made]:
         """Collect sound, encode a piece, and read a piece for whoever needs it most."""
         made = self._answers.collect()
-        self._utterances.step()
+        try:
+            self._utterances.step()
+        except Exception as error:
+            made += self._deaf(error)
         made += self._answers.hear()
         if self._answers.preparing():
             made += self._answers.read()
@@ -214,6 +229,13 @@ class MiniOmniFamily:
     def shut_down(self) -> None:
         self._sound.end()
         self._microphones.end()
+
+    def _deaf(self, error: Exception) -> list[Made]:
+        """The encoder has failed: so does whatever waits for it."""
+        log.error("the encoder failed", exc_info=error)
+        self._utterances.drop_all()
+        self._transcriber.fail_hearing()
+        return self._answers.fail_hearing(error)
 
     def _ahead(self) -> list[int]:
         """Rows that can read a piece of a turn being spoken."""

@@ -159,6 +159,10 @@ class Transcriber:
         for voice in voices:
             self._fail(voice)
 
+    def fail_hearing(self) -> None:
+        """What is still being encoded cannot be."""
+        self.fail([voice for voice, job in self._jobs.items() if job.heard is None])
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _row(self, voice: int) -> int:

@@ -73,6 +73,11 @@ class Utterances:
         if self._stretches.pop(place, None) is not None:
             self._encoder.stop(place)
 
+    def drop_all(self) -> None:
+        """Follow nothing any more."""
+        for place in list(self._stretches):
+            self.drop(place)
+
     def pending(self) -> bool:
         """Whether `step` has anything to do."""
         return any(s.fresh or self._unfed(s) for s in self._stretches.values())
