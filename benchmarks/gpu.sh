@@ -30,6 +30,7 @@ for name, path in resolve("nano", only=("vad", "turn_end")).items():
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, folder)
 PYTHON
+    git describe --always --dirty > "$PACKED/commit"
     du -sh "$PACKED"
 }
 
@@ -80,9 +81,11 @@ tests() {
 }
 
 run() {
+    local gpu_tests parallel=()
     # Only files with tests for a GPU: others import packages that may not be there.
-    local gpu_tests
     mapfile -t gpu_tests < <(grep -rl "mark\.gpu" tests --include="test_*.py")
+    # Most of the time of the kernels' tests is spent compiling.
+    "$python" -c 'import xdist' 2> /dev/null && parallel=(-n 8)
     machine
     if [ "$MODE" = dry ]; then
         tests "kernels" 120 tests/kernels/test_norm.py tests/kernels/test_dispatch.py
@@ -92,13 +95,15 @@ run() {
         bench codec 60 --sessions 1,2 --frames 4
         bench sessions 60 --sessions 1,2 --seconds 2
     else
-        tests "kernels" 150 tests/kernels
-        tests "gpu tests" 90 -m gpu "${gpu_tests[@]}"
-        bench kernels 90 --sessions 1,8,64 --repeats 1000
-        bench step 150 --sessions 1,8,64 --steps 400
+        tests "kernels" 120 "${parallel[@]}" tests/kernels
+        tests "gpu tests" 60 -m gpu "${gpu_tests[@]}"
+        bench step 120 --sessions 1,8,64 --steps 400
+        bench sessions 150 --sessions 1,64,256 --seconds 60
         bench codec 60 --sessions 1,16,64 --frames 200
-        bench sessions 180 --sessions 1,64,256 --seconds 60
+        bench kernels 60 --sessions 1,8,64 --repeats 1000
     fi
+    [ -f "$PACKED/commit" ] && # where there is no repository
+        sed -i "s/\"commit\": \"unknown\"/\"commit\": \"$(cat "$PACKED/commit")\"/" "$out"/*.json
     echo "=== summary"
     printf '%s\n' "${summary[@]}" "$SECONDS s in all"
     return "$failed"

@@ -54,6 +54,18 @@ def test_a_kernel_of_nan_is_not_timed(norm_case: Case) -> None:
         bench.check(dataclasses.replace(norm_case, fused=wrong), 4, on_cuda=True)
 
 
+def test_a_kernel_that_writes_nothing_is_not_timed() -> None:
+    (rope_case,) = (c for c in cases(REDUCED, CPU, rows=4, context=64) if "rope" in c.name)
+    bench.check(rope_case, 4, on_cuda=True)
+
+    def wrong(*args: torch.Tensor) -> torch.Tensor:
+        *others, keys, values, rows, positions = args
+        return rope_case.naive(*others, keys.clone(), values.clone(), rows, positions)
+
+    with pytest.raises(VoiceserverError, match="rope_append"):
+        bench.check(dataclasses.replace(rope_case, fused=wrong), 4, on_cuda=True)
+
+
 def test_a_twin_that_depends_on_the_batch_is_not_timed(norm_case: Case) -> None:
     def wrong(x: torch.Tensor, *args: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return norm_case.naive(x * len(x), *args)

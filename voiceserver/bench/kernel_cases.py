@@ -26,7 +26,7 @@ from voiceserver.nn.mini_omni.vocabulary import AUDIO_STREAMS, AUDIO_VOCABULARY,
 TABLE_ROWS = 20_000  # of the embedding: enough that no cache holds it
 CHANNELS, SAMPLES, DILATION = 128, 1024, 9  # of SNAC's third stage, one frame
 
-Outputs = Tensor | Sequence[Tensor | None]
+Outputs = Tensor | Sequence[Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Case:
     fused: Callable[..., Any]
     call: Callable[[Callable[..., Any], int], Outputs]  # an implementation, on so many rows
     size_bytes: Callable[[int], int]  # what it must read and write
+    written: Callable[[int], list[Tensor]] = (
+        lambda _: []
+    )  # what a call wrote in place, read and cleared
 
 
 def cases(config: MiniOmniConfig, device: torch.device, rows: int, context: int) -> list[Case]:
@@ -89,13 +92,22 @@ def _rope(config: MiniOmniConfig, make: _Inputs, rows: int) -> Case:
     keys, values = make.numbers(2, rows, positions, config.kv_heads, config.head_dim)
     places = torch.arange(rows, device=make.device), make.integers(positions, rows)
 
-    def call(op: Callable[..., Any], n: int) -> Outputs:
+    def written(n: int) -> list[Tensor]:
         row, position = places[0][:n], places[1][:n]
-        query = op(qkv[:n], bias, cos, sin, keys, values, row, position)
-        return query, keys[row, position], values[row, position]
+        found = [keys[row, position], values[row, position]]
+        keys.zero_()
+        values.zero_()
+        return found
 
     size = 2 * config.qkv_dim * make.width + config.head_dim * 4
-    return Case("rope_append", rope.naive, rope.fused, call, lambda n: n * size)
+    return Case(
+        "rope_append",
+        rope.naive,
+        rope.fused,
+        lambda op, n: op(qkv[:n], bias, cos, sin, keys, values, places[0][:n], places[1][:n]),
+        lambda n: n * size,
+        written,
+    )
 
 
 def _attention(config: MiniOmniConfig, make: _Inputs, rows: int, context: int) -> Case:

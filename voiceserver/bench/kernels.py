@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from voiceserver.bench.card import Bandwidth, bandwidth, device_name
-from voiceserver.bench.kernel_cases import Case, Outputs, cases
+from voiceserver.bench.kernel_cases import Case, cases
 from voiceserver.bench.report import Report
 from voiceserver.bench.subject import PUBLISHED, REDUCED, Subject
 from voiceserver.bench.timing import Spread, replayed, timed
@@ -47,11 +48,11 @@ def run(subject: Subject, sessions: Sequence[int], repeats: int) -> Report:
 
 def check(case: Case, rows: int, on_cuda: bool) -> None:
     """The kernel equals its twin; on a CPU, two rows alone equal these two in the batch."""
-    expected = _tensors(case.call(case.naive, rows))
+    expected = _results(case, case.naive, rows)
     if on_cuda:
-        found = _tensors(case.call(case.fused, rows))
+        found = _results(case, case.fused, rows)
     else:
-        found = _tensors(case.call(case.naive, 2))
+        found = _results(case, case.naive, 2)
         expected = [tensor[: len(alone)] for tensor, alone in zip(expected, found, strict=True)]
     for ours, twins in zip(found, expected, strict=True):
         tolerance = _TOLERANCE.get(ours.dtype, 0.0)
@@ -60,10 +61,11 @@ def check(case: Case, rows: int, on_cuda: bool) -> None:
             raise VoiceserverError(f"{case.name}, {rows} rows: wrong by {wrong:.3g}; not timed")
 
 
-def _tensors(outputs: Outputs) -> list[Tensor]:
-    if isinstance(outputs, Tensor):
-        return [outputs]
-    return [tensor for tensor in outputs if tensor is not None]
+def _results(case: Case, op: Callable[..., Any], rows: int) -> list[Tensor]:
+    """What an implementation returns and writes."""
+    outputs = case.call(op, rows)
+    returned = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    return returned + case.written(rows)
 
 
 def _add(
