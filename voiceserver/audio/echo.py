@@ -76,15 +76,16 @@ class EchoTracker:
         self._certainty = 0.0
         self._windows = 0
         self._skipped: list[tuple[int, Floats]] = []  # windows not yet in the histories
+        self._played: list[tuple[Floats, int]] = []  # sound not yet on the tape, and its position
 
     def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
         """Learn what will be heard `begins_in_s` after microphone position `position`."""
         if len(samples) == 0:  # the first frames of a reply may hold no sound yet
             return
-        count = round(len(samples) * LISTEN_RATE_HZ / self._voice_rate_hz)
-        where = np.arange(count) * (len(samples) / max(count, 1))
-        resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
-        self._tape.write(resampled, position + round(begins_in_s * LISTEN_RATE_HZ))
+        self._played.append((samples, position + round(begins_in_s * LISTEN_RATE_HZ)))
+        most_samples = ReferenceTape.LENGTH_SAMPLES * self._voice_rate_hz // LISTEN_RATE_HZ
+        while sum(len(piece) for piece, _ in self._played) > most_samples:
+            del self._played[0]
 
     def skip(self, end_sample: int, window: Floats) -> None:
         """Pass over a window that nobody asks about: it is looked at only if a later one is."""
@@ -94,6 +95,7 @@ class EchoTracker:
 
     def likeness(self, end_sample: int, window: Floats) -> float:
         """Share of a window's energy that our own voice explains, 0..1. window: [512]"""
+        self._write_tape()
         skipped, self._skipped = self._skipped, []
         for run in _runs([*skipped, (end_sample, window)]):
             self._remember(run)
@@ -103,6 +105,15 @@ class EchoTracker:
             self._search_delay()
         self._windows += 1
         return self._certainty * self._explained(self._delayed(np.array([self._delay_hops]))[0])
+
+    def _write_tape(self) -> None:
+        """Put what was played since a window was last asked about onto the tape."""
+        for samples, position in self._played:
+            count = round(len(samples) * LISTEN_RATE_HZ / self._voice_rate_hz)
+            where = np.arange(count) * (len(samples) / max(count, 1))
+            resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
+            self._tape.write(resampled, position)
+        self._played.clear()
 
     def _remember(self, run: Sequence[tuple[int, Floats]]) -> None:
         """Put windows that follow each other into both histories."""

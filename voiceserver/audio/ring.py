@@ -40,8 +40,11 @@ class SampleRing:
         begin, end = max(begin, self.begin), min(end, self._written)
         if begin >= end:
             return np.zeros(0, np.float32)
-        positions = np.arange(begin, end) % len(self._samples)
-        return self._samples[positions].astype(np.float32) * INT16_SCALE
+        first, count = begin % len(self._samples), end - begin
+        found = self._samples[first : first + count]
+        if len(found) < count:  # the rest stands at the ring's beginning
+            found = np.concatenate([found, self._samples[: count - len(found)]])
+        return found.astype(np.float32) * INT16_SCALE
 
     def clear(self) -> None:
         """Start again at position 0."""

@@ -62,7 +62,8 @@ class VoiceActivity:
         return [float(p) for p in probability[:, 0]]
 
 
-def level_dbfs(window: Floats) -> float:
-    """RMS of a window relative to full scale; -120 for silence."""
-    rms = float(np.sqrt(np.mean(np.square(window, dtype=np.float64))))
-    return max(SILENCE_DBFS, 20.0 * float(np.log10(max(rms, 1e-9))))
+def levels_dbfs(windows: Floats) -> list[float]:
+    """RMS of each window relative to full scale; -120 for silence. windows: [n, samples]"""
+    rms = np.sqrt(np.square(windows, dtype=np.float64).mean(axis=1))
+    levels: list[float] = np.maximum(SILENCE_DBFS, 20.0 * np.log10(np.maximum(rms, 1e-9))).tolist()
+    return levels

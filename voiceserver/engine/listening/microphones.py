@@ -15,7 +15,7 @@ import numpy as np
 
 from voiceserver.audio.ring import SampleRing
 from voiceserver.audio.turn_end import TurnEndPredictor
-from voiceserver.audio.vad import VoiceActivity, level_dbfs
+from voiceserver.audio.vad import VoiceActivity, levels_dbfs
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.config import Limits
 from voiceserver.engine.family import Heard, Samples, TurnScore, Window
@@ -110,12 +110,13 @@ class Microphones:
     def _windows(self, slots: list[int], echo_likeness: EchoLikeness) -> list[Heard]:
         microphones = [self._open[slot] for slot in slots]
         ends = [m.analysed + VAD_WINDOW_SAMPLES for m in microphones]
-        windows = [m.ring.read(m.analysed, end) for m, end in zip(microphones, ends, strict=True)]
-        probabilities = self._vad.step(slots, np.stack(windows))
+        heard = [m.ring.read(m.analysed, end) for m, end in zip(microphones, ends, strict=True)]
+        windows = np.stack(heard)  # [slots, 512]
+        probabilities, levels = self._vad.step(slots, windows), levels_dbfs(windows)
         for microphone, end in zip(microphones, ends, strict=True):
             microphone.analysed = end
-        found = zip(slots, ends, probabilities, windows, strict=True)
+        found = zip(slots, ends, probabilities, levels, heard, strict=True)
         return [
-            Window(slot, end, voice, level_dbfs(window), echo_likeness(slot, end, window, voice))
-            for slot, end, voice, window in found
+            Window(slot, end, voice, level, echo_likeness(slot, end, window, voice))
+            for slot, end, voice, level, window in found
         ]
