@@ -13,6 +13,7 @@ from voiceserver.nn.snac import SNAC_24KHZ, Snac
 
 @pytest.fixture(scope="module")
 def snac() -> Snac:
+    torch.set_num_threads(1)
     return Snac.random(codec.REDUCED)
 
 

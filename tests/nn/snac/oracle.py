@@ -12,6 +12,8 @@ from voiceserver import kernels
 from voiceserver.nn.snac.config import SnacConfig, config_from
 from voiceserver.nn.snac.network import random_state
 
+torch.set_num_threads(1)  # threads that wait for one another crawl on a busy machine
+
 FULL = {
     "sampling_rate": 24000,
     "encoder_dim": 48,

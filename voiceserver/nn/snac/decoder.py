@@ -80,7 +80,7 @@ def _level(x: Tensor, level: LevelWeights, edges: Edges, noise: Tensor | None) -
     x, mask = edges.pairs(x)
     x = _masked(kernels.snake(x, level.snake), mask)
     pairs = torch.cat([x[:, :-1], x[:, 1:]], -1)  # [B, T', 2 * C_in]
-    y = torch.addmm(level.up_bias, pairs.flatten(0, 1), level.up)
+    y = level.up(pairs.flatten(0, 1))
     y = edges.upsampled(y.view(len(x), pairs.shape[1] * level.stride, -1), level.stride)
     if noise is not None and level.noise is not None:
         y = torch.addcmul(y, F.linear(y, level.noise), noise.unsqueeze(-1))
