@@ -6,7 +6,7 @@ from torch import Tensor
 
 from voiceserver.nn.mini_omni import prompts, vocabulary
 from voiceserver.nn.mini_omni.errors import CacheFull, PromptError
-from voiceserver.nn.mini_omni.network import Segment
+from voiceserver.nn.mini_omni.network import MiniOmni, Segment
 from voiceserver.nn.mini_omni.prompts import Task
 
 from ...parity import drawn
@@ -77,6 +77,14 @@ def test_features_replace_the_audio_streams_only() -> None:
     ]
     assert torch.equal(read[0], read[1])
     assert not torch.equal(read[0][3], read[2][3])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_near(dtype: torch.dtype) -> None:
+    model = MiniOmni(drawn.config(), drawn.small_state(), torch.device("cpu"), dtype)
+    hidden = model.read(model.new_cache(1), [Segment(0, prompt(), features(), 1)])
+    assert hidden.dtype == dtype
+    torch.testing.assert_close(hidden.float(), whole(), rtol=0.02, atol=0.05)
 
 
 def test_int8_is_near() -> None:
