@@ -7,6 +7,7 @@ nothing from the audio.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,16 +77,19 @@ class EchoTracker:
         self._certainty = 0.0
         self._windows = 0
         self._skipped: list[tuple[int, Floats]] = []  # windows not yet in the histories
-        self._played: list[tuple[Floats, int]] = []  # sound not yet on the tape, and its position
+        # Sound not yet on the tape, and its position; no more than the tape holds.
+        self._played: deque[tuple[Floats, int]] = deque()
+        self._played_samples = 0
 
     def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
         """Learn what will be heard `begins_in_s` after microphone position `position`."""
         if len(samples) == 0:  # the first frames of a reply may hold no sound yet
             return
         self._played.append((samples, position + round(begins_in_s * LISTEN_RATE_HZ)))
+        self._played_samples += len(samples)
         most_samples = ReferenceTape.LENGTH_SAMPLES * self._voice_rate_hz // LISTEN_RATE_HZ
-        while sum(len(piece) for piece, _ in self._played) > most_samples:
-            del self._played[0]
+        while self._played_samples > most_samples:
+            self._played_samples -= len(self._played.popleft()[0])
 
     def skip(self, end_sample: int, window: Floats) -> None:
         """Pass over a window that nobody asks about: it is looked at only if a later one is."""
@@ -114,6 +118,7 @@ class EchoTracker:
             resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
             self._tape.write(resampled, position)
         self._played.clear()
+        self._played_samples = 0
 
     def _remember(self, run: Sequence[tuple[int, Floats]]) -> None:
         """Put windows that follow each other into both histories."""

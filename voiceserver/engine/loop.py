@@ -289,6 +289,7 @@ def _ended_message(address: tuple[str, int, str], ended: Ended) -> ResponseEnded
 
 def pcm16(samples: np.ndarray) -> bytes:
     """Float samples as int16 little-endian; clipped, and silent where not finite."""
-    finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    data: bytes = (np.clip(finite, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    data: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
     return data
