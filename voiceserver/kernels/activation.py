@@ -23,7 +23,7 @@ def fused(x: Tensor, alpha: Tensor) -> Tensor:
     y = torch.empty_like(x)
     rows = x.numel() // channels
     block = max(1, _BLOCK_NUMBERS // power_of_2(channels))
-    _kernel[(-(-rows // block),)](
+    _snake_kernel[(-(-rows // block),)](
         x, alpha, y, rows, CHANNELS=channels, ROWS=block, LANES=power_of_2(channels)
     )
     return y
@@ -33,7 +33,7 @@ _BLOCK_NUMBERS = 2048
 
 
 @jit
-def _kernel(
+def _snake_kernel(
     x_pointer: tl.tensor,
     alpha_pointer: tl.tensor,
     y_pointer: tl.tensor,

@@ -75,7 +75,7 @@ def fused(
     y = torch.empty(batch, steps, channels, dtype=x.dtype, device=x.device)
     lanes = min(_LANES, power_of_2(channels))
     rows = min(_BLOCK_NUMBERS // lanes, power_of_2(steps))
-    _kernel[(-(-steps // rows), -(-channels // lanes), batch)](
+    _snake_conv_kernel[(-(-steps // rows), -(-channels // lanes), batch)](
         x,
         before,
         taps,
@@ -100,7 +100,7 @@ _BLOCK_NUMBERS = 1024  # numbers a program makes
 
 
 @jit
-def _kernel(
+def _snake_conv_kernel(
     x_pointer: tl.tensor,
     before_pointer: tl.tensor,
     taps_pointer: tl.tensor,

@@ -35,14 +35,14 @@ def fused(seeds: Tensor, stages: Tensor, samples: Tensor) -> Tensor:
     batch, count = samples.shape
     samples = samples.contiguous()
     drawn = torch.empty(batch, count, dtype=torch.float32, device=samples.device)
-    _kernel[(batch, -(-count // _BLOCK))](
+    _noise_kernel[(batch, -(-count // _BLOCK))](
         seeds, stages, samples, drawn, count, TURN=_TURN, PURPOSE=philox.FOR_NOISE, BLOCK=_BLOCK
     )
     return drawn
 
 
 @jit
-def _kernel(
+def _noise_kernel(
     seeds_pointer: tl.tensor,
     stages_pointer: tl.tensor,
     samples_pointer: tl.tensor,

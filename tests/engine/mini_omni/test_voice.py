@@ -49,7 +49,7 @@ def speak(voice: SnacVoice, slot: int, frames: Codes, seed: int = 1) -> list[Sam
     return pieces
 
 
-def whole(snac: Snac, frames: Codes, seed: int = 1) -> Samples:
+def whole(snac: Snac, frames: Codes, seed: int = 1, first_frame: int = 0) -> Samples:
     """All frames decoded at once, by the table of how layers make up the codebooks."""
     books: tuple[list[int], ...] = ([], [], [])
     for l0, l1, l2, l3, l4, l5, l6 in frames.tolist():
@@ -57,7 +57,8 @@ def whole(snac: Snac, frames: Codes, seed: int = 1) -> Samples:
         books[1].extend((l1, l4))
         books[2].extend((l2, l3, l5, l6))
     codes = [torch.tensor([book]) for book in books]
-    return snac.decode(codes, torch.tensor([seed]))[0].numpy()
+    first = torch.tensor([first_frame * CONFIG.frame_latents])
+    return snac.decode(codes, torch.tensor([seed]), first)[0].numpy()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])
@@ -86,6 +87,16 @@ def test_from_the_take_over_on_it_is_exact(snac: Snac, count: int, early_frames:
     assert count == 1 or np.abs(sound - exact).max() > 1e-3, "nothing was early"
     roughest = np.abs(np.diff(exact, 2)).max()
     assert np.abs(np.diff(sound, 2)).max() < 1.5 * roughest, "a joint clicks"
+
+
+def test_an_early_frame_is_decoded_with_the_one_before_it(snac: Snac) -> None:
+    """With the noise of its place in the utterance."""
+    frames = random_frames(3, 7)
+    voice = SnacVoice(snac, 1, early_frames=3)
+    voice.start(0, 1)
+    sound = np.concatenate([voice.decode({0: frame})[0] for frame in frames])
+    window = whole(snac, frames[1:], first_frame=1)
+    np.testing.assert_allclose(sound[2 * FRAME :], window[FRAME:-FADE_SAMPLES], atol=1e-5)
 
 
 def test_others_change_nothing(snac: Snac) -> None:

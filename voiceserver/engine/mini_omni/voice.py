@@ -29,6 +29,10 @@ LAYERS: Final = (0, 1, 4, 2, 3, 5, 6)
 EARLY_FRAMES_CUDA: Final = 1
 EARLY_FRAMES_CPU: Final = 3
 
+# They are decoded together with the one before them. What is missing is what follows: a second
+# frame before would bring 0.1 dB (of 16.1 against the exact sound, random weights).
+WINDOW_FRAMES: Final = 2
+
 
 class SnacVoice:
     sample_rate_hz = SNAC_24KHZ.sampling_rate
@@ -52,7 +56,7 @@ class SnacVoice:
         if runner is None:
             runner = GraphCodec(snac, slots) if on_cuda else EagerCodec(snac, slots)
         if isinstance(runner, GraphCodec):
-            runner.capture_all(self._early_frames)
+            runner.capture_all(min(self._early_frames, WINDOW_FRAMES))
         self._runner = runner
         self._utterances: list[_Utterance | None] = [None] * slots
         self.concealed_frames = 0  # frames with ids that are in no codebook
@@ -128,7 +132,7 @@ class _Utterance:
         assert not self._finished, "a frame after the last"
         before = self._concealment.concealed_frames
         decodable = self._concealment.decodable(codes)
-        self._recent = [*self._recent, decodable][-self._config.flush_frames :]
+        self._recent = [*self._recent, decodable][-WINDOW_FRAMES:]
         self._waiting.append(decodable)
         self.frames += 1
         return self._concealment.concealed_frames > before
