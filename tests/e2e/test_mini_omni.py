@@ -7,14 +7,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from voiceserver.bench.server import RunningServer, engine_pid, server_at
-
-from ..mini_omni.random_checkpoint import Sizes, write_checkpoint
 
 pytestmark = pytest.mark.e2e
 Call = Callable[..., AbstractAsyncContextManager[tuple[Any, Any]]]
@@ -24,12 +23,11 @@ QUESTION = "What is the capital of France?"
 
 
 @pytest.fixture(scope="module")
-def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def live_server(random_mini_omni: Path) -> Iterator[RunningServer]:
     """One server for all of these tests; `call` connects to it."""
-    folder = write_checkpoint(tmp_path_factory.mktemp("talkative"), Sizes(seed=6))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOICESERVER_MODEL", "mini-omni")
-        patch.setenv("VOICESERVER_WEIGHTS", str(folder))
+        patch.setenv("VOICESERVER_WEIGHTS", str(random_mini_omni))
         patch.setenv("VOICESERVER_DEVICE", "cpu")
         with server_at(None, 2) as server:
             yield server

@@ -5,22 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from voiceserver.engine.family import Work
+from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.mini_omni import columns as col
+from voiceserver.engine.mini_omni import reply
+from voiceserver.engine.mini_omni.checkpoint import load
 from voiceserver.engine.mini_omni.files import CheckpointFiles
-from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles
+from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles, Pace
 from voiceserver.engine.mini_omni.turns import rows_of
 from voiceserver.nn.mini_omni import prompts
 from voiceserver.nn.mini_omni.prompts import Task
 from voiceserver.nn.mini_omni.vocabulary import EOA, EOT, STREAMS, TEXT_STREAM
 
-from ...mini_omni.random_checkpoint import Sizes, write_checkpoint
 from .table import Table, files, heard_turn, speech
 
 SLOTS = 3
@@ -29,16 +32,20 @@ HELLO = (ChatMessage("system", "Be kind."), ChatMessage("user", "Hello!", "u"))
 
 
 @pytest.fixture(scope="module")
-def family_and_bell(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[MiniOmniFamily, threading.Event]]:
+def family_and_bell(random_mini_omni: Path) -> Iterator[tuple[MiniOmniFamily, threading.Event]]:
     bell = threading.Event()
-    talkative = write_checkpoint(tmp_path_factory.mktemp("talkative"), Sizes(seed=6))
-    folder, vad, turn_end = files(talkative)
+    folder, vad, turn_end = files(random_mini_omni)
     found = MiniOmniFiles(CheckpointFiles.in_folder(folder), vad, turn_end)
     family = MiniOmniFamily.load(found, SLOTS, bell.set, torch.device("cpu"))
     yield family, bell
     family.shut_down()
+
+
+@pytest.fixture(autouse=True)
+def short_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights rarely end a reply; here the bound on its sound does so soon."""
+    monkeypatch.setattr(reply, "FRAMES_AT_LEAST", 9)
+    monkeypatch.setattr(reply, "FRAMES_PER_TOKEN", 1)
 
 
 @pytest.fixture
@@ -104,6 +111,36 @@ def test_a_turn_heard_live_is_answered_as_one_heard_at_once(table: Table) -> Non
     assert live.ended.audio_frames == at_once.ended.audio_frames
 
 
+def test_a_gpus_pace_changes_nothing_of_what_is_said(table: Table, random_mini_omni: Path) -> None:
+    """Many rows in one call, long pieces, the codec at once: on a CPU here."""
+    folder, vad, turn_end = files(random_mini_omni)
+    bell = threading.Event()
+    checkpoint = load(CheckpointFiles.in_folder(folder), torch.device("cpu"))
+    microphones = Microphones(vad, turn_end, SLOTS, bell.set, threads=2)
+    pace = Pace(piece=64, rows=32, scratch=2, codec_thread=False)
+    family = MiniOmniFamily(checkpoint, microphones, SLOTS, bell.set, pace)
+    other = Table(family, bell)
+    for slot in range(SLOTS):
+        family.open(slot)
+    both = []
+    for each in (table, other):
+        turns = [speak_turn(each, slot, 0.6, seed=slot + 1) for slot in (0, 1)]
+        for slot, turn in enumerate(turns):
+            each.ask(slot, [turn], max_tokens=1)
+            assert turn.end_sample is not None
+            each.family.recognise(slot, slot, 0, turn.end_sample, True)
+        both.append(each.finish(0, 1))
+        each.settle()
+    for one, same in zip(*both, strict=True):
+        assert one.ended == same.ended
+        assert one.text == same.text
+        assert np.allclose(one.samples, same.samples, atol=1e-4)
+    written = [{t.request_id: t.text for t in each.transcripts()} for each in (table, other)]
+    assert written[0] == written[1]
+    assert set(written[0]) == {0, 1}
+    family.shut_down()
+
+
 def test_a_typed_turn_is_answered_aloud(table: Table) -> None:
     table.ask(0, HELLO)
     [said] = table.finish(0)
@@ -154,7 +191,7 @@ def test_a_reply_that_never_stops_ends_as_max_tokens(table: Table) -> None:
     assert said.ended is not None
     assert said.ended.reason is EndReason.MAX_TOKENS
     assert said.ended.text_tokens == 1
-    assert said.ended.audio_frames <= 42
+    assert said.ended.audio_frames <= 10
 
 
 def test_the_next_turn_keeps_what_the_rows_have_read(table: Table) -> None:

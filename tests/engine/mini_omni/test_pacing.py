@@ -25,7 +25,6 @@ from voiceserver.engine.messages import (
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles
 
-from ...mini_omni.random_checkpoint import Sizes, write_checkpoint
 from .table import files
 
 RUN_AHEAD_S = 0.4
@@ -70,13 +69,9 @@ class Call:
 
 
 @pytest.fixture(scope="module")
-def family_and_bell(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[MiniOmniFamily, threading.Event]]:
+def family_and_bell(random_mini_omni: Path) -> Iterator[tuple[MiniOmniFamily, threading.Event]]:
     bell = threading.Event()
-    talkative = write_checkpoint(tmp_path_factory.mktemp("talkative"), Sizes(seed=6))
-    folder: Path
-    folder, vad, turn_end = files(talkative)
+    folder, vad, turn_end = files(random_mini_omni)
     found = MiniOmniFiles(CheckpointFiles.in_folder(folder), vad, turn_end)
     family = MiniOmniFamily.load(found, 2, bell.set, torch.device("cpu"))
     yield family, bell

@@ -51,17 +51,18 @@ class MiniOmniFiles:
 
 @dataclass(frozen=True)
 class Pace:
-    """How much is read in one call: little enough that those who speak never wait for it."""
+    """How the work is cut: so that those who speak never wait long for those who listen."""
 
-    piece: int  # columns of a row
+    piece: int  # columns that a row reads in one call
     rows: int  # that read together
     scratch: int  # rows for transcripts
+    codec_thread: bool  # whether the codec has a core of its own
 
     @classmethod
     def on(cls, device: torch.device, slots: int) -> Pace:
         if device.type == "cpu":
-            return cls(piece=32, rows=1, scratch=1)
-        return cls(piece=64, rows=32, scratch=max(1, slots // 16))
+            return cls(piece=32, rows=1, scratch=1, codec_thread=True)
+        return cls(piece=64, rows=32, scratch=max(1, slots // 16), codec_thread=False)
 
 
 def listening_threads(device: torch.device) -> int:
@@ -78,9 +79,9 @@ class MiniOmniFamily:
         microphones: Microphones,
         slots: int,
         wake: Callable[[], None],
+        pace: Pace | None = None,
     ) -> None:
-        device = checkpoint.network.device
-        pace = Pace.on(device, slots)
+        pace = pace or Pace.on(checkpoint.network.device, slots)
         self.config = checkpoint.network.config
         self._tokenizer = checkpoint.tokenizer
         self._microphones = microphones
@@ -98,7 +99,7 @@ class MiniOmniFamily:
             self._utterances, rows, self._steps, self._tokenizer, slots, pace.scratch
         )
         voice = SnacVoice(checkpoint.snac, slots)
-        self._sound = Sound(voice, wake, threaded=device.type == "cpu")
+        self._sound = Sound(voice, wake, threaded=pace.codec_thread)
         self._answers = Answers(
             self._turns, rows, self._steps, self._sound, self._tokenizer, rows_at_once=pace.rows
         )
