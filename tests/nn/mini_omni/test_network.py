@@ -62,7 +62,7 @@ def test_rows_are_read_together_as_alone(int8: bool) -> None:
     cache, typed = model.new_cache(3), prompts.typed_prompt(Task.T1T2, [1, 2])
     segments = [Segment(2, typed), Segment(0, prompt(), features(), 1), Segment(1, typed[:1])]
     hidden = model.read(cache, segments)
-    assert cache.lengths == [FRAMES + 3, 1, 5]
+    assert cache.lengths.tolist() == [FRAMES + 3, 1, 5]
     close(hidden[5:-1], whole(int8))
 
 
@@ -114,7 +114,7 @@ def test_ids_outside_their_stream_are_refused(column: int, stream: int, value: i
     cache = model.new_cache(1)
     with pytest.raises(PromptError, match="vocabulary"):
         model.read(cache, [Segment(0, ids, features(), 1)])
-    assert cache.lengths == [0]
+    assert cache.lengths.tolist() == [0]
 
 
 def test_features_that_do_not_fit_are_refused() -> None:
@@ -132,7 +132,7 @@ def test_a_full_cache_is_refused_and_stays_as_it_was() -> None:
     model.read(cache, [Segment(0, prompt(), features(), 1)])
     with pytest.raises(CacheFull, match="row 0 holds 12 of 12"):
         model.read(cache, [Segment(1, prompts.begin()), Segment(0, prompts.begin())])
-    assert cache.lengths == [12, 0]
+    assert cache.lengths.tolist() == [12, 0]
 
 
 def test_long_prompts_attend_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,13 +80,14 @@ class GraphRunner:
         bucket = fitting(self._speaking, speaking)
         writing = fitting(self._writing, count - speaking)
         replay = self._replay(bucket, writing, own_text)
-        kept = [*range(speaking), *range(bucket, bucket + count - speaking)]
+        written = slice(bucket, bucket + count - speaking)  # where the rows that write stand
         padded = self._padded(bucket + writing)
-        padded[:, kept] = plan
+        padded[:, :speaking], padded[:, written] = plan[:, :speaking], plan[:, speaking:]
         size = padded.size
         self._plan[:size].copy_(self._host_plan[:size], non_blocking=True)
         replay()
-        return to_host(self._columns[: bucket + writing])[kept]
+        columns = to_host(self._columns[: bucket + writing])
+        return np.concatenate([columns[:speaking], columns[written]])
 
     def _padded(self, count: int) -> NDArray[np.int64]:
         """A plan of this many rows that are nobody's, where it can be copied from: [6, count]"""

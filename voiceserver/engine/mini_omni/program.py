@@ -20,7 +20,7 @@ from voiceserver.nn.mini_omni.vocabulary import PAD_A, STREAMS, TEXT_STREAM
 # compete in each stream: a choice of ours.
 TOP_K: Final = 50
 PLAN_FIELDS: Final = 6
-PLAN_POSITIONS, PLAN_VOICES = 1, 2  # indices of fields
+PLAN_POSITIONS: Final = 1  # index of that field
 
 
 class StepProgram:
@@ -51,25 +51,25 @@ class StepProgram:
         The first `speaking` rows speak. `own_text`: some of them write their own text as well.
         """
         rows, positions, voices, writes_for, fills, counters = plan.unbind(0)
+        heat, seeds = self._temperatures[voices], self._seeds[voices]
         ids = self._columns[voices]  # [N, 8]
         ids[speaking:, :TEXT_STREAM] = PAD_A  # a row that writes never hears what is spoken
         hidden = self.network.decode(ids, self.cache, rows, positions)  # [N, D]
-        if speaking:
-            spoken = slice(0, speaking)
-            audio = self._sampled(
-                self.network.audio_logits(hidden[spoken]), voices[spoken], counters[spoken], 0
-            )
-            columns = torch.cat([audio, fills[spoken, None]], dim=1)  # [speaking, 8]
-            self._columns.index_copy_(0, voices[spoken], columns)
-        written = slice(0 if own_text else speaking, len(rows))
-        if written.start < written.stop:
-            logits = self.network.text_logits(hidden[written])[:, None]  # [n, 1, 152000]
-            text = self._sampled(logits, voices[written], counters[written], TEXT_STREAM)
-            self._columns[:, TEXT_STREAM].index_copy_(0, writes_for[written], text[:, 0])
-        return self._columns[voices]
 
-    def _sampled(self, logits: Tensor, voices: Tensor, counters: Tensor, head: int) -> Tensor:
-        """Ids of [n, H, V] logits: [n, H]"""
-        return kernels.sample_heads(
-            logits, self._temperatures[voices], TOP_K, self._seeds[voices], counters, head
-        )
+        def sampled(logits: Tensor, part: slice, head: int) -> Tensor:
+            """Ids of [n, H, V] logits: [n, H]"""
+            return kernels.sample_heads(
+                logits, heat[part], TOP_K, seeds[part], counters[part], head
+            )
+
+        if speaking:
+            part = slice(0, speaking)
+            audio = sampled(self.network.audio_logits(hidden[part]), part, 0)
+            columns = torch.cat([audio, fills[part, None]], dim=1)  # [speaking, 8]
+            self._columns.index_copy_(0, voices[part], columns)
+        part = slice(0 if own_text else speaking, len(rows))
+        if part.start < part.stop:
+            logits = self.network.text_logits(hidden[part])[:, None]  # [n, 1, 152000]
+            text = sampled(logits, part, TEXT_STREAM)
+            self._columns[:, TEXT_STREAM].index_copy_(0, writes_for[part], text[:, 0])
+        return self._columns[voices]

@@ -28,11 +28,11 @@ class KvCache:
         # What the kernels take: [R, T, Hkv, d] of each layer.
         self.keys, self.values = self._keys.unbind(0), self._values.unbind(0)
         self.positions = positions
-        self.lengths = [0] * rows
+        self.lengths = np.zeros(rows, np.int64)
 
     def span(self, row: int, count: int) -> range:
         """The next positions of a row, which count once the caller has `append`ed them."""
-        begin = self.lengths[row]
+        begin = int(self.lengths[row])
         if begin + count > self.positions:
             raise CacheFull(
                 f"row {row} holds {begin} of {self.positions} positions: no room for {count} more"
