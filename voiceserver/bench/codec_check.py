@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from voiceserver.engine.family import Samples
-from voiceserver.engine.mini_omni.takeover import FADE_SAMPLES
-from voiceserver.engine.mini_omni.voice import LAYERS, SnacVoice
+from voiceserver.engine.mini_omni.voice import HELD_SAMPLES, LAYERS, SnacVoice
 from voiceserver.errors import VoiceserverError
 from voiceserver.nn.snac import Snac, SnacConfig
 from voiceserver.nn.snac.streaming import split_codes
@@ -59,7 +58,8 @@ def check(voice: SnacVoice, snac: Snac) -> float:
 
 
 def early_start_db(snac: Snac, early_frames: int, utterances: int = 4) -> list[float]:
-    """Signal-to-noise ratio of each early frame, its difference to the exact sound as the noise."""
+    """Signal-to-noise ratio of what each early frame brings, its difference to the exact sound
+    being the noise."""
     signal, noise = np.zeros(early_frames), np.zeros(early_frames)
     for seed in range(utterances):
         frames = random_frames(snac.config, early_frames + 4, 100 + seed)
@@ -68,7 +68,8 @@ def early_start_db(snac: Snac, early_frames: int, utterances: int = 4) -> list[f
         pieces = [voice.decode({0: frame})[0] for frame in frames]
         sound, exact = np.concatenate(pieces), whole(snac, frames, seed)
         for i in range(early_frames):
-            part = slice(i * voice.frame_samples, (i + 1) * voice.frame_samples - FADE_SAMPLES)
+            start = i * voice.frame_samples - HELD_SAMPLES
+            part = slice(max(0, start), start + voice.frame_samples)
             signal[i] += np.square(exact[part]).sum()
             noise[i] += np.square(sound[part] - exact[part]).sum()
     return [float(ratio) for ratio in 10 * np.log10(signal / noise)]

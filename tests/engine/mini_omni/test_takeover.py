@@ -62,3 +62,15 @@ def test_a_stream_that_runs_beside_early_pieces_is_not_repeated() -> None:
     assert [len(piece) for piece in heard[1:4]] == [0, 0, 0]
     assert np.array_equal(sound[2 * FRAME :], EXACT[2 * FRAME :])
     assert len(sound) == len(EXACT)
+
+
+def test_what_is_held_back_is_not_heard() -> None:
+    """The end of an early piece comes from the stream, but for the fade."""
+    joining, held = TakeOver(early=True, held_samples=900), 900
+    heard = [joining.provisional(early_piece(1, 0.5), 0)]
+    assert len(heard[0]) == FRAME - held
+    assert len(joining.stream(EXACT[: FRAME - held + FADE_SAMPLES - 1])) == 0
+    heard.append(joining.stream(EXACT[FRAME - held + FADE_SAMPLES - 1 :]))
+    sound, exact_from = np.concatenate(heard), FRAME - held + FADE_SAMPLES
+    assert np.array_equal(sound[exact_from:], EXACT[exact_from:])
+    assert np.all(sound[: FRAME - held] == EXACT[: FRAME - held] + np.float32(0.5))

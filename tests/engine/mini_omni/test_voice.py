@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from voiceserver.engine.family import Samples
 from voiceserver.engine.mini_omni.codec import Codes, GraphCodec
 from voiceserver.engine.mini_omni.graphs import without_capture
-from voiceserver.engine.mini_omni.takeover import FADE_SAMPLES
-from voiceserver.engine.mini_omni.voice import LAYERS, SnacVoice
+from voiceserver.engine.mini_omni.voice import HELD_SAMPLES, LAYERS, TAKE_OVER_FRAMES, SnacVoice
 from voiceserver.errors import AssetError
 from voiceserver.nn.snac import Snac, SnacConfig
 from voiceserver.nn.snac.streaming import split_codes
@@ -77,7 +76,10 @@ def test_from_the_take_over_on_it_is_exact(snac: Snac, count: int, early_frames:
     frames = random_frames(count, count)
     voice = SnacVoice(snac, 1, early_frames=early_frames)
     pieces = speak(voice, 0, frames)
-    assert len(pieces[0]) == FRAME - FADE_SAMPLES, "heard after the first frame"
+    assert len(pieces[0]) == FRAME - HELD_SAMPLES, "heard after the first frame"
+    sizes = [len(piece) for piece in pieces]
+    waiting = min(count, early_frames) + TAKE_OVER_FRAMES - 1
+    assert sizes[waiting - 1] == 0 < sizes[waiting], "it takes over when it is past what was heard"
     sound, exact = np.concatenate(pieces), whole(snac, frames)
     assert len(sound) == count * FRAME
     early = min(count, early_frames) * FRAME
@@ -96,7 +98,7 @@ def test_an_early_frame_is_decoded_with_the_one_before_it(snac: Snac) -> None:
     voice.start(0, 1)
     sound = np.concatenate([voice.decode({0: frame})[0] for frame in frames])
     window = whole(snac, frames[1:], first_frame=1)
-    np.testing.assert_allclose(sound[2 * FRAME :], window[FRAME:-FADE_SAMPLES], atol=1e-5)
+    np.testing.assert_allclose(sound[2 * FRAME :], window[FRAME:-HELD_SAMPLES], atol=1e-5)
 
 
 def test_others_change_nothing(snac: Snac) -> None:

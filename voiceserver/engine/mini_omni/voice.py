@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from voiceserver.engine.family import Samples
 from voiceserver.engine.mini_omni.codec import CodecRunner, Codes, EagerCodec, GraphCodec
 from voiceserver.engine.mini_omni.concealment import Concealment
-from voiceserver.engine.mini_omni.takeover import TakeOver
+from voiceserver.engine.mini_omni.takeover import FADE_SAMPLES, TakeOver
 from voiceserver.errors import AssetError
 from voiceserver.nn.snac import SNAC_24KHZ, Snac, SnacConfig
 
@@ -24,14 +24,19 @@ from voiceserver.nn.snac import SNAC_24KHZ, Snac, SnacConfig
 # of the first book, two of the second, four of the third.
 LAYERS: Final = (0, 1, 4, 2, 3, 5, 6)
 
-# Frames heard early. The stream takes over three frames after the last of them, so until then the
-# early sound must last: one frame does while the model makes a frame in 24 ms, three in 49 ms.
+# Frames heard early. The stream takes over two frames after the last of them, so until then the
+# early sound must last: one frame does while the model makes a frame in 23 ms, three in 54 ms.
 EARLY_FRAMES_CUDA: Final = 1
 EARLY_FRAMES_CPU: Final = 3
 
-# They are decoded together with the one before them. What is missing is what follows: a second
-# frame before would bring 0.1 dB (of 16.1 against the exact sound, random weights).
+# They are decoded together with the one before them; what is missing is what follows.
 WINDOW_FRAMES: Final = 2
+
+# Of an early frame so much is held back that the stream's second step after it just goes past it.
+TAKE_OVER_FRAMES: Final = 2
+HELD_SAMPLES: Final = (
+    SNAC_24KHZ.delay_samples - TAKE_OVER_FRAMES * SNAC_24KHZ.frame_samples + FADE_SAMPLES
+)
 
 
 class SnacVoice:
@@ -120,7 +125,7 @@ class _Utterance:
         self._concealment = Concealment(
             config.codebook_size, config.frame_codes, config.frame_samples
         )
-        self._taking_over = TakeOver(early=early_frames > 0)
+        self._taking_over = TakeOver(early_frames > 0, HELD_SAMPLES)
         self._recent: list[NDArray[np.int64]] = []  # frames, as many as a window takes
         self._waiting: list[NDArray[np.int64]] = []  # frames the stream has not decoded yet
         self.frames = 0
