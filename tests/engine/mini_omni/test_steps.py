@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 import torch
@@ -15,54 +13,16 @@ from voiceserver.engine.sampling import Sampling
 from voiceserver.nn.mini_omni import prompts
 from voiceserver.nn.mini_omni.errors import CacheFull, PromptError
 from voiceserver.nn.mini_omni.generate import generate
-from voiceserver.nn.mini_omni.network import MiniOmni
 from voiceserver.nn.mini_omni.prompts import Task
-from voiceserver.nn.mini_omni.vocabulary import EOT, PAD_T
 
 from ...parity import drawn
-
-GREEDY = Sampling(temperature=0.0, seed=0)
-POSITIONS = 64
-FRAMES = 5
+from .step_kit import FRAMES, GREEDY, alone, begin, features, hear, new_steps, tokens
 
 
 @pytest.fixture(params=[False, True], ids=["eager", "buckets"])
 def graphs(request: pytest.FixtureRequest) -> bool:
     """Both ways of running a step; a replay is a plain call on a CPU."""
     return bool(request.param)
-
-
-def new_steps(
-    slots: int = 2,
-    graphs: bool = False,
-    positions: int = POSITIONS,
-    network: MiniOmni | None = None,
-) -> Steps:
-    return Steps(network or drawn.small_model(), slots, positions=positions, graphs=graphs)
-
-
-def features(seed: int = 1, frames: int = FRAMES) -> torch.Tensor:
-    return drawn.features(seed, frames, drawn.config().whisper_dim)
-
-
-def hear(steps: Steps, rows: list[int], seed: int = 1) -> None:
-    """Rows read a spoken prompt but its last column."""
-    ids = prompts.spoken_prompt(Task.A1A2, FRAMES)[:-1]
-    heard = features(seed)
-    steps.extend([Segment(row, ids, heard, prompts.FEATURES_AT) for row in rows])
-
-
-def begin(steps: Steps, voice: int, mode: Mode, seed: int = 1) -> None:
-    """An answer to the spoken prompt `seed`; which is also the sampling's."""
-    tasks = {Mode.PAIR: [Task.A1A2, Task.A1T2], Mode.SPEAK: [Task.A1A2], Mode.WRITE: [Task.A1T2]}
-    rows = {Mode.PAIR: [2 * voice, 2 * voice + 1], Mode.SPEAK: [2 * voice]}
-    hear(steps, rows.get(mode, [2 * voice + 1]), seed)
-    last = torch.cat([prompts.answer(task) for task in tasks[mode]])
-    steps.start(voice, mode, last, Sampling(temperature=0.7 * (seed % 2), seed=seed))
-
-
-def tokens(steps: Steps, voice: int, count: int) -> list[list[int]]:
-    return [steps.step([voice])[0].tolist() for _ in range(count)]
 
 
 def test_a_pair_writes_what_the_offline_loop_writes(graphs: bool) -> None:
@@ -105,13 +65,6 @@ def test_a_row_writes_as_the_offline_loop(voice: int, graphs: bool) -> None:
     columns = np.array(tokens(steps, voice, 20))
     assert columns[:, 7].tolist() == whole[0]
     assert (columns[:, :7] == 4097).all()
-
-
-@cache
-def alone(mode: Mode, seed: int) -> list[list[int]]:
-    steps = new_steps(slots=1)
-    begin(steps, 0, mode, seed)
-    return tokens(steps, 0, 12)
 
 
 EVENTS = st.lists(
@@ -177,71 +130,6 @@ def test_a_temperature_draws_by_the_seed_of_the_answer() -> None:
         hot.start(voice, Mode.SPEAK, prompts.answer(Task.A1A2), Sampling(1.5, seed))
     first, second = np.array([hot.step([0, 1]) for _ in range(5)]).transpose(1, 0, 2)
     assert (first != second).any()
-
-
-class EndingText(MiniOmni):
-    """Samples eot at the steps named, and counts the rows that are computed."""
-
-    def __init__(self, *steps: int) -> None:
-        super().__init__(drawn.config(), drawn.small_state(), torch.device("cpu"), torch.float32)
-        self.ends, self.text_rows, self.decoded_rows = steps, list[int](), list[int]()
-
-    def text_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits = super().text_logits(hidden)
-        if len(self.text_rows) in self.ends:
-            logits[:, EOT] = 1e4
-        self.text_rows.append(len(hidden))
-        return logits
-
-    def decode(self, ids: torch.Tensor, *rest: object) -> torch.Tensor:
-        self.decoded_rows.append(len(ids))
-        return super().decode(ids, *rest)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("mode", [Mode.PAIR, Mode.SPEAK])
-def test_after_the_text_only_speech_is_computed(mode: Mode) -> None:
-    network = EndingText(3)
-    steps = new_steps(network=network)
-    begin(steps, 0, mode, seed=2)
-    columns = tokens(steps, 0, 9)
-    whole = generate(
-        EndingText(3),
-        Task.A1A2,
-        features=features(2),
-        written_by=Task.A1T2 if mode is Mode.PAIR else None,
-        max_returned_tokens=FRAMES + 3 + 9,
-    )
-    assert np.array(columns).T.tolist() == whole
-    assert whole[7][3:] == [EOT] + [PAD_T] * 5
-    assert network.text_rows == [1] * 4
-    rows = 2 if mode is Mode.PAIR else 1
-    assert network.decoded_rows == [rows] * 4 + [1] * 5
-    read = FRAMES + 2
-    assert steps.length(0) == read + 9
-    if mode is Mode.PAIR:
-        assert steps.length(1) == read + 4  # it never reads its own eot
-
-
-def test_the_first_text_is_not_looked_at_for_its_end() -> None:
-    steps = new_steps(network=EndingText(0))
-    begin(steps, 0, Mode.PAIR, seed=2)
-    texts = [column[7] for column in tokens(steps, 0, 3)]
-    assert texts[0] == EOT
-    assert PAD_T not in texts
-
-
-@pytest.mark.parametrize("mode", [Mode.PAIR, Mode.SPEAK])
-def test_the_caller_can_end_the_text(mode: Mode, graphs: bool) -> None:
-    steps = new_steps(graphs=graphs)
-    begin(steps, 0, mode, seed=2)
-    begin(steps, 1, mode, seed=2)
-    before = [steps.step([0, 1]) for _ in range(3)]
-    steps.end_text(0)
-    after = np.array([steps.step([0, 1]) for _ in range(3)])
-    assert np.array_equal(np.array(before)[:, 0], np.array(before)[:, 1])
-    assert after[:, 0, 7].tolist() == [EOT, PAD_T, PAD_T]
-    expected = [column[7] for column in alone(mode, 2)[3:6]]
-    assert after[:, 1, 7].tolist() == expected
 
 
 def test_cutting_back_equals_never_having_gone_on() -> None:
