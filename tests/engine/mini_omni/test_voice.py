@@ -215,38 +215,41 @@ def ramps(codes: Sequence[int] | Codes) -> Samples:
     return np.concatenate([np.zeros(0, np.float32), *(code + ramp for code in codes)])
 
 
-# A slot and what it is told: begin, stop, say a frame, or say that there is no more.
-orders = st.lists(
-    st.tuples(st.integers(0, SLOTS - 1), st.sampled_from("bs......ffff")), max_size=60
+# What slots are told at one moment: begin, stop, say a frame, or say that there is no more.
+moments = st.lists(
+    st.dictionaries(st.integers(0, SLOTS - 1), st.sampled_from("bs........fff")), max_size=40
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(orders=orders, early_frames=st.integers(0, 4))
-def test_any_order_of_calls(orders: list[tuple[int, str]], early_frames: int) -> None:
-    voice = SnacVoice(
-        Snac.random(CONFIG), SLOTS, early_frames=early_frames, runner=Arithmetic(SLOTS)
-    )
+@given(moments=moments, early_frames=st.integers(0, 4))
+def test_any_order_of_calls(moments: list[dict[int, str]], early_frames: int) -> None:
+    runner = Arithmetic(SLOTS)
+    voice = SnacVoice(Snac.random(CONFIG), SLOTS, early_frames=early_frames, runner=runner)
     said: dict[int, list[int]] = {}
     heard: dict[int, list[Samples]] = {}
     finished: set[int] = set()
-    for number, (slot, order) in enumerate(orders):
-        if order == "b" or slot not in said:
-            voice.start(slot, number)
-            said[slot], heard[slot] = [], []
-            finished.discard(slot)
-        elif order == "s":
-            voice.stop(slot)
-            assert voice.flushed(slot)
-            del said[slot]
-        elif order == "." and slot not in finished:
-            said[slot].append(number)
-            heard[slot].append(voice.decode({slot: np.full(7, number)})[slot])
-        else:
-            finished.add(slot)
-            heard[slot].append(voice.decode({slot: None})[slot])
+    for number, orders in enumerate(moments):
+        now: dict[int, Codes | None] = {}
+        for slot, order in orders.items():
+            if order == "b" or slot not in said:
+                voice.start(slot, number)
+                said[slot], heard[slot] = [], []
+                finished.discard(slot)
+            elif order == "s":
+                voice.stop(slot)
+                assert voice.flushed(slot)
+                del said[slot]
+            elif order == "." and slot not in finished:
+                said[slot].append(number)
+                now[slot] = np.full(7, number)
+            else:
+                finished.add(slot)
+                now[slot] = None
+        for slot, samples in voice.decode(now).items():
+            heard[slot].append(samples)
     for slot, codes in said.items():
-        for _ in range(3):
+        for _ in range(CONFIG.flush_frames):
             heard[slot].append(voice.decode({slot: None})[slot])
         assert voice.flushed(slot)
         sound, exact = np.concatenate(heard[slot]), ramps(codes)
