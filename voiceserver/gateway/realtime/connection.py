@@ -23,11 +23,11 @@ from voiceserver.engine.messages import FromEngine
 from voiceserver.errors import ClientError, EngineUnavailable
 from voiceserver.gateway.auth import accepted_subprotocol
 from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.observing import observe
+from voiceserver.gateway.outbox import Outbox, ReaderTooSlow
 from voiceserver.gateway.realtime import client_events, server_events
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.gateway.realtime.encoder import Encoder
-from voiceserver.gateway.realtime.observing import observe
-from voiceserver.gateway.realtime.outbox import Outbox, ReaderTooSlow
 from voiceserver.gateway.realtime.requests import Requests
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from voiceserver.gateway.realtime import server_events as ev
-from voiceserver.gateway.realtime.audio import OutputAudio
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import item_wire
+from voiceserver.gateway.wire_audio import OutputAudio
 from voiceserver.session import notices as n
 
 Wire = dict[str, Any]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from voiceserver.config import Limits
 from voiceserver.errors import ClientError
 from voiceserver.gateway.realtime import client_events as ce
-from voiceserver.gateway.realtime.audio import InputAudio
 from voiceserver.gateway.realtime.patches import ResponsePatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings, modality
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
+from voiceserver.gateway.wire_audio import InputAudio
 from voiceserver.session.items import Item
 from voiceserver.session.session import Session
 from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, ReplyOptions

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.gateway.realtime.audio import AudioFormat
 from voiceserver.gateway.realtime.patches import SessionPatch, TurnDetectionPatch
+from voiceserver.gateway.wire_audio import AudioFormat
 from voiceserver.session.settings import (
     DEFAULT_REPLY_TOKENS,
     DEFAULT_TURNS,

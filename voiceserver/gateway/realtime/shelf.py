@@ -6,7 +6,7 @@ User audio is kept at the listening rate, the assistant's as it was sent.
 from __future__ import annotations
 
 from voiceserver.clock import LISTEN_RATE_HZ
-from voiceserver.gateway.realtime.audio import AudioFormat, OutputAudio
+from voiceserver.gateway.wire_audio import AudioFormat, OutputAudio
 
 MOST_BYTES = 8 * 2**20  # about four minutes
 _SAMPLE_BYTES = 2
