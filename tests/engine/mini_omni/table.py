@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from voiceserver.assets import resolve
 from voiceserver.engine.family import (
     Ended,
     Heard,
@@ -20,9 +21,13 @@ from voiceserver.engine.family import (
     Written,
 )
 from voiceserver.engine.messages import ChatMessage, WordTiming
+from voiceserver.engine.mini_omni import columns as col
 from voiceserver.engine.mini_omni.model import MiniOmniFamily
 
 PATIENCE_S = 60.0
+SLOTS = 3
+FRAME_SAMPLES = 2048
+HELLO = (ChatMessage("system", "Be kind."), ChatMessage("user", "Hello!", "u"))
 
 
 def speech(seconds: float, seed: int = 1) -> bytes:
@@ -118,7 +123,21 @@ class Table:
 
 def files(folder: Path) -> tuple[Path, Path, Path]:
     """A checkpoint, and the two models that listen in all families."""
-    from voiceserver.assets import resolve
-
     assets = resolve("mini-omni", quiet=True, only=("vad", "turn_end"))
     return folder, assets["vad"], assets["turn_end"]
+
+
+def read(table: Table, row: int) -> col.Columns:
+    """What stands in a row, by the family's own books."""
+    return table.family._rows.read(row)
+
+
+def speak_turn(table: Table, slot: int, seconds: float = 1.0, seed: int = 1) -> ChatMessage:
+    """A user's turn, heard live in pieces of 40 ms."""
+    start = table.family._microphones.position(slot)
+    table.family.turn_began(slot, start, ())
+    sound = speech(seconds, seed)
+    for at in range(0, len(sound), 1280):
+        table.family.hear(slot, sound[at : at + 1280])
+        table.tick()
+    return heard_turn(f"u{seed}", start, start + len(sound) // 2)

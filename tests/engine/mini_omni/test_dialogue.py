@@ -107,7 +107,7 @@ def test_a_cut_reply_has_exactly_the_heard_frames_and_words(
     kept = text[: int(share * len(text))]
     cut = ChatMessage("assistant", kept, "a", heard_s=heard_s)
     rows = dialogue.history([ChatMessage("user", ""), cut])
-    heard_frames = min(frames, int(heard_s / FRAME_S))
+    heard_frames = min(frames, int(heard_s / FRAME_S + 1e-6))
     columns = rows.speaking[3:]
     if heard_frames == frames and kept == text:
         assert np.array_equal(
@@ -122,6 +122,16 @@ def test_a_cut_reply_has_exactly_the_heard_frames_and_words(
     said = columns[:, TEXT_STREAM].tolist()
     assert said == [*encode(kept), EOT] + [PAD_T] * (len(said) - len(kept) - 1)
     assert rows.writing[3:, TEXT_STREAM].tolist() == [*encode(kept), EOT]
+
+
+@pytest.mark.parametrize("heard", range(12))
+def test_whole_frames_heard_are_whole_frames_kept(heard: int) -> None:
+    dialogue = new_dialogue()
+    dialogue._frame_s = 2048 / 24_000
+    reply(dialogue, "a", 12)
+    cut = ChatMessage("assistant", "Hi", "a", heard_s=heard * 2048 / 24_000)
+    first_layer = dialogue.history([cut]).speaking[1:, 0].tolist()
+    assert first_layer.index(EOA) == heard + 1
 
 
 def test_a_reply_that_never_sounded_can_still_stand_in_a_row() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import torch
 
 from voiceserver.clock import FakeClock
 from voiceserver.config import EngineConfig
@@ -16,16 +14,14 @@ from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
     ChatMessage,
+    CloseSession,
     FromEngine,
     OpenSession,
     Respond,
     ResponseEnded,
     TextDelta,
 )
-from voiceserver.engine.mini_omni.files import CheckpointFiles
-from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles
-
-from .table import files
+from voiceserver.engine.mini_omni.model import MiniOmniFamily
 
 RUN_AHEAD_S = 0.4
 FRAME_S = 2048 / 24_000
@@ -68,20 +64,15 @@ class Call:
         return next((m for m in self.sent if isinstance(m, ResponseEnded)), None)
 
 
-@pytest.fixture(scope="module")
-def family_and_bell(random_mini_omni: Path) -> Iterator[tuple[MiniOmniFamily, threading.Event]]:
-    bell = threading.Event()
-    folder, vad, turn_end = files(random_mini_omni)
-    found = MiniOmniFiles(CheckpointFiles.in_folder(folder), vad, turn_end)
-    family = MiniOmniFamily.load(found, 2, bell.set, torch.device("cpu"))
-    yield family, bell
-    family.shut_down()
-
-
-def test_sound_runs_ahead_by_no_more_than_it_may(
-    family_and_bell: tuple[MiniOmniFamily, threading.Event],
-) -> None:
+@pytest.fixture
+def call(family_and_bell: tuple[MiniOmniFamily, threading.Event]) -> Iterator[Call]:
     call = Call(*family_and_bell)
+    yield call
+    call.loop.put([CloseSession("a")])
+    call.loop.tick()
+
+
+def test_sound_runs_ahead_by_no_more_than_it_may(call: Call) -> None:
     call.respond(0)
     call.work()
     assert call.audio_s() > 0, "the first sound is not waited for"
@@ -96,12 +87,7 @@ def test_sound_runs_ahead_by_no_more_than_it_may(
     assert call.loop.idle_s() is None
 
 
-def test_nothing_comes_of_a_cancelled_reply_and_the_next_begins_at_once(
-    family_and_bell: tuple[MiniOmniFamily, threading.Event],
-) -> None:
-    family, bell = family_and_bell
-    family.close(0)
-    call = Call(family, bell)
+def test_nothing_comes_of_a_cancelled_reply_and_the_next_begins_at_once(call: Call) -> None:
     call.respond(0)
     call.work()
     call.loop.put([Cancel("a", 0)])

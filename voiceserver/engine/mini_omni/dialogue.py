@@ -27,6 +27,7 @@ from voiceserver.nn.mini_omni.vocabulary import (
     TEXT_STREAM,
 )
 
+ROUNDING = 1e-6  # of a frame: a time that is a whole number of frames is not one less
 FILL_STEPS = AUDIO_STREAMS  # the last layer's first code comes this many steps after the text's
 Encode = Callable[[str], Sequence[int]]
 
@@ -140,7 +141,7 @@ class Dialogue:
         asked = Rows(col.answer(aloud=made.spoken), col.answer(aloud=False))
         frames = made.frames
         if message.heard_s is not None:
-            frames = min(frames, int(message.heard_s / self._frame_s))
+            frames = min(frames, int(message.heard_s / self._frame_s + ROUNDING))
         kept = sum(end <= len(message.text) for end in made.text_ends)
         tokens = [*made.tokens[:kept], EOT]
         written = col.written(tokens)
