@@ -31,7 +31,7 @@ from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 from voiceserver.bench.whisper_weights import openai_checkpoint
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.nn.whisper import LiveEncoder, WhisperConfig, WhisperEncoder
-from voiceserver.nn.whisper.live import AHEAD, BLOCK
+from voiceserver.nn.whisper.live import AHEAD, BLOCK, FIRST
 from voiceserver.nn.whisper.weights import encoder_weights
 
 Floats = NDArray[np.float32]
@@ -151,7 +151,8 @@ def run(
         title="listening",
         what=f"{questions} questions by {voices} voices, {seconds:.0f} s, noise of {noise} of full "
         f"scale, through the encoder of Whisper {model}: exact (30 s padded) and live (blocks of "
-        f"{BLOCK} features, {AHEAD} ahead); its own decoder writes down what it hears; one core",
+        f"{FIRST}, then {BLOCK} features, {AHEAD} ahead); its own decoder writes down what it "
+        "hears; one core",
         headings=("encoder", "feature error %", "word errors %", "CPU % of time", "end ms"),
     )
     ends = {"live": live.finishing_ms, "live int8": live_int8.finishing_ms}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from voiceserver.nn.whisper import LiveEncoder, WhisperEncoder
-from voiceserver.nn.whisper.live import AHEAD, BLOCK
+from voiceserver.nn.whisper.live import AHEAD, BLOCK, FIRST
 
 from .conftest import noise
 
@@ -67,13 +67,13 @@ def test_the_beginning_of_a_full_window_is_the_whole_of_it(live: LiveEncoder) ->
     near(spoken(live, 0, clip, [4000]), spoken(live, 1, clip[:ROOM_SAMPLES], [4000]))
     live.start(0)
     live.hear(0, clip)
-    features = sum(len(live.step()[0]) for _ in range(7))  # one block a step, the last one longer
+    features = sum(len(live.step()[0]) for _ in range(5))  # one block a step, the last one longer
     assert features == 140
     assert live.step() == {}
 
 
 def test_settled_features_do_not_depend_on_what_follows(live: LiveEncoder) -> None:
-    before = noise(20_000, seed=1)
+    before = noise(26_000, seed=1)
     found = []
     for seed in (2, 3):
         live.start(0)
@@ -82,15 +82,19 @@ def test_settled_features_do_not_depend_on_what_follows(live: LiveEncoder) -> No
         live.hear(0, 3.0 * noise(20_000, seed))
         found.append((settled, live.step()[0]))
     (first, second), (first_again, second_other) = found
-    assert len(first) == BLOCK
+    assert (len(first), len(second)) == (FIRST, BLOCK)
     assert first.equal(first_again)
     assert (second - second_other).abs().max() > 1e-3  # a hundred times what rounding does
 
 
 def test_nothing_settles_before_all_it_sees_is_heard(live: LiveEncoder) -> None:
-    needed = (BLOCK + AHEAD) * 320 + 200
+    needed = (FIRST + AHEAD) * 320 + 200
     live.start(0)
     live.hear(0, noise(needed - 1))
+    assert live.step() == {}
+    live.hear(0, noise(1))
+    assert len(live.step()[0]) == FIRST
+    live.hear(0, noise(BLOCK * 320 - 1))
     assert live.step() == {}
     live.hear(0, noise(1))
     assert len(live.step()[0]) == BLOCK
@@ -157,7 +161,7 @@ def test_everybody_gets_a_turn_when_all_have_much_to_settle(live: LiveEncoder) -
 
 def test_seeing_all_of_the_clip_it_gives_the_exact_features(encoder: WhisperEncoder) -> None:
     """With nothing left out and real silence after the end, only the pieces are ours."""
-    live = LiveEncoder(encoder, slots=1, block=1500, ahead=0)
+    live = LiveEncoder(encoder, slots=1, first=1500, ahead=0)
     clip = np.zeros(480_000, np.float32)
     clip[:50_000] = noise(50_000)
     live.start(0)

@@ -22,7 +22,8 @@ from voiceserver.nn.whisper.cache import KeyCache
 from voiceserver.nn.whisper.config import FEATURE_SAMPLES
 from voiceserver.nn.whisper.encoder import WhisperEncoder
 
-BLOCK = 16  # features settled at a time: 320 ms
+FIRST = 48  # features settled first, when little is known of the voice: 960 ms
+BLOCK = 16  # features settled at a time after that: 320 ms
 AHEAD = 32  # features a block sees after itself: 640 ms
 SLOTS_AT_ONCE_ON_CPU = 4  # so that one call stays short
 
@@ -54,14 +55,19 @@ class LiveEncoder:
     """Encodes the utterances of numbered slots side by side as they are spoken."""
 
     def __init__(
-        self, encoder: WhisperEncoder, slots: int, block: int = BLOCK, ahead: int = AHEAD
+        self,
+        encoder: WhisperEncoder,
+        slots: int,
+        first: int = FIRST,
+        block: int = BLOCK,
+        ahead: int = AHEAD,
     ) -> None:
         self.config = encoder.config
         self._encoder = encoder
-        self._block, self._ahead = block, ahead
+        self._first, self._block, self._ahead = first, block, ahead
         on_cpu = encoder.positions.device.type == "cpu"
         self._at_once = SLOTS_AT_ONCE_ON_CPU if on_cpu else slots
-        self._cache = KeyCache(encoder, slots, spare=block + ahead)
+        self._cache = KeyCache(encoder, slots, spare=max(first, block) + ahead)
         self._utterances: dict[int, _Utterance] = {}
         self._calls = 0
 
@@ -111,9 +117,10 @@ class LiveEncoder:
 
     def _settling(self, utterance: _Utterance, heard: int) -> int:
         """How many features can be settled next after so many heard samples; 0: not yet any."""
-        end = utterance.done + self._block + self._ahead
+        block = self._block if utterance.done else self._first
+        end = utterance.done + block + self._ahead
         if end <= self.config.positions and heard >= _samples_needed(end):
-            return self._block
+            return block
         if heard == self.config.window_samples:  # full: nothing follows that could change them
             return self.config.positions - utterance.done
         return 0
@@ -127,8 +134,8 @@ class LiveEncoder:
         for slot, samples in heard.items():
             utterance = self._utterances[slot]
             counts.append(self._settling(utterance, samples))
-            seen = min(utterance.done + self._block + self._ahead, self.config.positions)
-            spans.append(self._span(slot, utterance.clip, utterance, seen - utterance.done))
+            seen = min(counts[-1] + self._ahead, self.config.positions - utterance.done)
+            spans.append(self._span(slot, utterance.clip, utterance, seen))
         for span, count, features in zip(spans, counts, self._compute(spans), strict=True):
             utterance = self._utterances[span.slot]
             utterance.unreturned.append(features[:count].clone())
