@@ -19,9 +19,8 @@ from voiceserver.config import EngineConfig, ServerConfig, web_folder
 from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.realtime.clips import ClipReader
-from voiceserver.gateway.realtime.connection import Services
 from voiceserver.gateway.realtime.endpoint import router as realtime_router
-from voiceserver.gateway.state import GatewayState
+from voiceserver.gateway.state import GatewayState, Services
 from voiceserver.metrics import Metrics
 
 _SPARE_SLOTS = 1  # for audio inside items, see clips.py

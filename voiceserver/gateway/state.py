@@ -5,10 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from voiceserver.config import ServerConfig
+from voiceserver.clock import Clock
+from voiceserver.config import Limits, ServerConfig
+from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.realtime.clips import ClipReader
+from voiceserver.metrics import Metrics
 
 if TYPE_CHECKING:
-    from voiceserver.gateway.realtime.connection import Connection, Services
+    from voiceserver.gateway.line import Line
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a connection shares with all others."""
+
+    engine: EngineClient
+    clips: ClipReader
+    limits: Limits
+    metrics: Metrics
+    clock: Clock
 
 
 @dataclass
@@ -17,5 +32,5 @@ class GatewayState:
 
     config: ServerConfig
     services: Services
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[Line] = field(default_factory=set)
     draining: bool = False
