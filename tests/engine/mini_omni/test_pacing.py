@@ -17,11 +17,16 @@ from voiceserver.engine.messages import (
     CloseSession,
     FromEngine,
     OpenSession,
+    Recognise,
+    Recognised,
     Respond,
     ResponseEnded,
     TextDelta,
+    UserAudio,
 )
 from voiceserver.engine.mini_omni.model import MiniOmniFamily
+
+from .table import speech
 
 RUN_AHEAD_S = 0.4
 FRAME_S = 2048 / 24_000
@@ -46,7 +51,7 @@ class Call:
 
     def work(self) -> None:
         """Do everything that is due now."""
-        while True:
+        for _ in range(1000):
             self.sent += self.loop.tick()
             if self.loop.idle_s() == 0.0:
                 continue
@@ -54,6 +59,7 @@ class Call:
                 return
             assert self.bell.wait(60)
             self.bell.clear()
+        raise AssertionError("the loop does not come to rest")
 
     def audio_s(self) -> float:
         pieces = [m for m in self.sent if isinstance(m, AudioDelta)]
@@ -85,6 +91,19 @@ def test_sound_runs_ahead_by_no_more_than_it_may(call: Call) -> None:
         call.work()
     assert call.audio_s() == pytest.approx(call.ended.audio_frames * FRAME_S)
     assert call.loop.idle_s() is None
+
+
+def test_the_loop_sleeps_between_frames_while_a_transcript_rides_along(call: Call) -> None:
+    call.loop.put([UserAudio("a", speech(1.0)), Recognise("a", 1, 0, 16_000, final=True)])
+    call.respond(0, max_tokens=9)
+    for _ in range(300):
+        call.work()  # does not return while the loop finds something to do at once
+        if any(isinstance(m, Recognised) for m in call.sent):
+            return
+        assert call.ended is None, "the reply should outlast the transcript"
+        assert (call.loop.idle_s() or 0.0) > 0.0
+        call.clock.advance(STEP_S)
+    raise AssertionError("the transcript never came")
 
 
 def test_nothing_comes_of_a_cancelled_reply_and_the_next_begins_at_once(call: Call) -> None:

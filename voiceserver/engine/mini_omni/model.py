@@ -216,15 +216,17 @@ class MiniOmniFamily:
         return made + self._answers.collect()
 
     def work(self) -> Work:
+        speaking = self._answers.speaking()
         return Work(
             listening=self._microphones.pending() or self._transcriber.answered,
             thinking=self._answers.preparing()
             or bool(self._answers.writing())
             or self._sound.ready()
             or self._utterances.pending()
-            or self._transcriber.busy
+            or self._transcriber.prepares
+            or (self._transcriber.writes and not speaking)  # else it rides along
             or bool(self._ahead()),
-            talking=self._answers.speaking(),
+            talking=speaking,
         )
 
     def shut_down(self) -> None:

@@ -108,8 +108,14 @@ class Transcriber:
         return bool(self._done)
 
     @property
-    def busy(self) -> bool:
-        return bool(self._waiting or self._jobs)
+    def prepares(self) -> bool:
+        """Whether a question can be given a row, or has something to hear or to read."""
+        return bool(self._waiting and self._free) or any(map(self._prepares, self._jobs))
+
+    @property
+    def writes(self) -> bool:
+        """Whether an answer waits for its next step."""
+        return not all(map(self._prepares, self._jobs))
 
     # --- bounded pieces of work -------------------------------------------------------------------
 
@@ -134,7 +140,7 @@ class Transcriber:
         """Voices that have read everything and can take a step."""
         ready: list[int] = []
         for voice, job in list(self._jobs.items()):
-            if job.heard is None or self._rows.unread(self._row(voice)):
+            if self._prepares(voice):
                 continue
             if job.stream is None:
                 self._guarded(voice, self._start, voice, job)
@@ -164,6 +170,9 @@ class Transcriber:
         self.fail([voice for voice, job in self._jobs.items() if job.heard is None])
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _prepares(self, voice: int) -> bool:
+        return self._jobs[voice].heard is None or self._rows.unread(self._row(voice)) > 0
 
     def _row(self, voice: int) -> int:
         return self._slots + voice
