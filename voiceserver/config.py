@@ -50,6 +50,8 @@ def assets_folder() -> Path | None:
 
 DEVICES = ("auto", "cpu", "cuda")  # auto: cuda where there is one
 
+NANO_SENSES = ("listener", "vad", "turn_end")  # the assets it needs besides a thinker's
+
 Kernels = Literal["torch", "triton"]
 
 
@@ -75,6 +77,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class ThinkerConfig:
+    """An OpenAI-compatible chat endpoint that writes the replies."""
+
+    url: str  # /chat/completions is appended
+    model: str
+    key_variable: str = "VOICESERVER_THINKER_KEY"  # the environment variable with the key, if any
+    patience_s: float = 8.0  # for the first word, and for each after it
+
+    def key(self) -> str | None:
+        """The secret itself; never logged and on no command line."""
+        return os.environ.get(self.key_variable) or None
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """What the engine process needs to know."""
 
@@ -84,6 +100,7 @@ class EngineConfig:
     seed: int = 0
     weights: Path | None = None  # a folder with the model's files, instead of the cache
     device: str = "auto"  # one of DEVICES
+    thinker: ThinkerConfig | None = None  # None: the model's own
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,10 @@ class ServerConfig:
     api_key: str | None = None  # None: no key asked for
     weights: Path | None = None
     device: str = "auto"
+    thinker: ThinkerConfig | None = None
+    twilio_auth_token: str | None = None  # calls signed with it are let in
+    public_url: str | None = None  # how call providers reach us; None: as they ask for it
+    audiosocket: str | None = None  # HOST:PORT for Asterisk; None: not offered
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -103,6 +124,8 @@ class ServerConfig:
         """The defaults, overridden by HOST, PORT and the VOICESERVER_* variables read below."""
         limits = Limits(sessions=int(os.environ.get("VOICESERVER_MAX_SESSIONS", Limits.sessions)))
         weights = os.environ.get("VOICESERVER_WEIGHTS")
+        thinker = os.environ.get("VOICESERVER_THINKER")
+        thinker_model = os.environ.get("VOICESERVER_THINKER_MODEL", "")
         return cls(
             host=os.environ.get("HOST", cls.host),
             port=int(os.environ.get("PORT", cls.port)),
@@ -110,5 +133,9 @@ class ServerConfig:
             api_key=os.environ.get("VOICESERVER_API_KEY") or None,
             weights=Path(weights) if weights else None,
             device=os.environ.get("VOICESERVER_DEVICE") or cls.device,
+            thinker=ThinkerConfig(thinker, thinker_model) if thinker else None,
+            twilio_auth_token=os.environ.get("VOICESERVER_TWILIO_AUTH_TOKEN") or None,
+            public_url=os.environ.get("VOICESERVER_PUBLIC_URL") or None,
+            audiosocket=os.environ.get("VOICESERVER_AUDIOSOCKET") or None,
             limits=limits,
         )

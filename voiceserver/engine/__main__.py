@@ -9,7 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
-from voiceserver.config import DEVICES, EngineConfig, cache_folder, models_folder
+from voiceserver.config import (
+    DEVICES,
+    NANO_SENSES,
+    EngineConfig,
+    ThinkerConfig,
+    cache_folder,
+    models_folder,
+)
 from voiceserver.engine.process import Doorbell, prepare_threads, serve
 from voiceserver.errors import AssetError, VoiceserverError
 
@@ -38,6 +45,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=EngineConfig.seed)
     parser.add_argument("--weights", type=Path, help="folder with the model's files")
     parser.add_argument("--device", default=EngineConfig.device, choices=DEVICES)
+    parser.add_argument("--thinker", help="a chat endpoint that writes the replies")
+    parser.add_argument("--thinker-model", default="")
+    parser.add_argument("--thinker-key", default=ThinkerConfig.key_variable)
+    parser.add_argument("--thinker-patience", type=float, default=ThinkerConfig.patience_s)
     arguments = parser.parse_args()
     config = EngineConfig(
         model=arguments.model,
@@ -46,6 +57,7 @@ def main() -> int:
         seed=arguments.seed,
         weights=arguments.weights,
         device=arguments.device,
+        thinker=_thinker_config(arguments),
     )
     try:
         family = load_manifest(config.model).family
@@ -61,6 +73,17 @@ def main() -> int:
     return 0
 
 
+def _thinker_config(arguments: argparse.Namespace) -> ThinkerConfig | None:
+    if arguments.thinker is None:
+        return None
+    return ThinkerConfig(
+        url=arguments.thinker,
+        model=arguments.thinker_model,
+        key_variable=arguments.thinker_key,
+        patience_s=arguments.thinker_patience,
+    )
+
+
 def called(family: str) -> bool:
     """Wait for the gateway's call, ready to load at once; False if it ends without one."""
     there, _, _ = select.select([sys.stdin], [], [], 0)
@@ -74,7 +97,8 @@ def called(family: str) -> bool:
 
 def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:
     """The nano family with its weights from the cache and from the project."""
-    return Nano.load(nano_files(), config.slots, doorbell.ring)
+    files = nano_files(own_thinker=config.thinker is None)
+    return Nano.load(files, config.slots, doorbell.ring, config.thinker)
 
 
 def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
@@ -92,11 +116,11 @@ def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
     return MiniOmniFamily.load(files, config.slots, doorbell.ring, device_of(config.device))
 
 
-def nano_files() -> NanoFiles:
+def nano_files(*, own_thinker: bool = True) -> NanoFiles:
     """Where nano's weights lie; fetched and verified when they are not there yet."""
-    assets = resolve("nano", quiet=True)
+    assets = resolve("nano", quiet=True, only=None if own_thinker else NANO_SENSES)
     return NanoFiles(
-        thinker=assets["thinker"],
+        thinker=assets.get("thinker"),
         listener=assets["listener"],
         vad=assets["vad"],
         turn_end=assets["turn_end"],

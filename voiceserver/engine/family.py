@@ -14,7 +14,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.engine.messages import ChatMessage, EndReason, WordTiming
+from voiceserver.engine.messages import (
+    NO_TOOLS,
+    ChatMessage,
+    EndReason,
+    EngineReady,
+    ToolCall,
+    Tools,
+    WordTiming,
+)
 
 Samples = NDArray[np.float32]  # mono, -1..1
 
@@ -65,6 +73,8 @@ class Task:
     seed: int
     verbatim: str | None = None
     item_id: str = ""  # of the reply
+    open_ended: bool = False  # max_tokens is our own default, nobody asked for it
+    tools: Tools = NO_TOOLS
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,8 @@ class Ended:
     audio_frames: int = 0
     message: str = ""
     concealed_frames: int = 0
+    calls: tuple[ToolCall, ...] = ()
+    thinker_failure: str = ""
 
 
 Made = Written | Spoken | Ended
@@ -114,12 +126,26 @@ class Shape:
     slots: int
     voice_rate_hz: int
     frame_samples: int
-    hears_audio: bool = False  # replies to the user's voice itself, see EngineReady
+    hears_audio: bool = False  # this and the next two: see EngineReady
+    calls_tools: bool = False
+    dialogue_chars: int = EngineReady.dialogue_chars
     gathers: bool = False  # one step of several slots costs much less than a step of each
 
     @property
     def frame_s(self) -> float:
         return self.frame_samples / self.voice_rate_hz
+
+    def greeting(self) -> EngineReady:
+        """What the gateway needs to know of it."""
+        return EngineReady(
+            model=self.name,
+            slots=self.slots,
+            voice_rate_hz=self.voice_rate_hz,
+            frame_samples=self.frame_samples,
+            hears_audio=self.hears_audio,
+            calls_tools=self.calls_tools,
+            dialogue_chars=self.dialogue_chars,
+        )
 
 
 @dataclass

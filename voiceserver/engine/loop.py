@@ -83,10 +83,7 @@ class Loop:
 
     def ready(self) -> EngineReady:
         """The greeting to send before anything else."""
-        shape = self._family.shape
-        return EngineReady(
-            shape.name, shape.slots, shape.voice_rate_hz, shape.frame_samples, shape.hears_audio
-        )
+        return self._family.shape.greeting()
 
     def put(self, messages: Iterable[ToEngine]) -> None:
         self._inbox.extend(messages)
@@ -167,6 +164,8 @@ class Loop:
             seed=seed,
             verbatim=message.verbatim,
             item_id=message.item_id,
+            open_ended=message.open_ended,
+            tools=message.tools,
         )
         try:
             self._family.begin(slot, task)
@@ -284,6 +283,8 @@ def _ended_message(address: tuple[str, int, str], ended: Ended) -> ResponseEnded
         audio_frames=ended.audio_frames,
         message=ended.message,
         concealed_frames=ended.concealed_frames,
+        calls=ended.calls,
+        thinker_failure=ended.thinker_failure,
     )
 
 

@@ -9,28 +9,64 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 # --- values ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class ChatMessage:
-    """One message of the dialogue as a model reads it: its text, or the user's voice itself."""
+class ToolCall:
+    """A function that the model wants called."""
 
-    role: Literal["system", "user", "assistant"]
+    call_id: str
+    name: str
+    arguments: str  # JSON
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that the model may call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]  # JSON schema
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What may be called in one reply; only told if `calls_tools`."""
+
+    functions: tuple[Function, ...] = ()
+    choice: Literal["auto", "none", "required", "function"] = "auto"
+    function_name: str = ""  # the one to be called, if the choice is a function
+    parallel: bool = True  # several calls in one reply
+
+
+NO_TOOLS = Tools()
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One message of the dialogue as a model reads it: its text, or the user's voice itself.
+
+    Calls and their results (role `tool`) are only told if `calls_tools`.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     text: str
     item_id: str = ""  # of the conversation item it comes from
     start_sample: int | None = None  # where a spoken message lies on this engine's input clock
     end_sample: int | None = None
     heard_s: float | None = None  # how much of a spoken reply was heard; None: all of it
+    call: ToolCall | None = None  # of the assistant; its text is then empty
+    call_id: str = ""  # of the call whose result this is
 
     @property
     def content(self) -> tuple[object, ...]:
         """What tells this message from others: the voice where there is one, else the words."""
         if self.start_sample is not None:
             return self.role, self.item_id, self.start_sample
-        return self.role, self.text
+        return self.role, self.text, self.call, self.call_id
 
 
 @dataclass(frozen=True)
@@ -133,6 +169,8 @@ class Respond:
     temperature: float  # 0 is greedy
     verbatim: str | None = None  # speak exactly this text instead of thinking (`voiceserver say`)
     item_id: str = ""  # the conversation item that the reply becomes
+    open_ended: bool = False  # max_tokens is our own default, nobody asked for it
+    tools: Tools = NO_TOOLS
 
 
 @dataclass(frozen=True)
@@ -166,6 +204,8 @@ class EngineReady:
     voice_rate_hz: int  # rate of AudioDelta.pcm16
     frame_samples: int  # samples of one talker frame at voice_rate_hz
     hears_audio: bool = False  # replies to the user's voice itself and waits for no transcript
+    calls_tools: bool = False  # reads Respond.tools, calls, and their results
+    dialogue_chars: int = 6000  # how much it reads of a dialogue
 
 
 @dataclass(frozen=True)
@@ -242,6 +282,8 @@ class ResponseEnded:
     audio_frames: int
     message: str = ""  # what went wrong, when FAILED
     concealed_frames: int = 0  # of the audio: what the model made there was no sound
+    calls: tuple[ToolCall, ...] = ()
+    thinker_failure: str = ""  # why the thinker did not finish, where an apology was made of it
 
 
 FromEngine = (

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from voiceserver.config import EngineConfig
+from voiceserver.config import EngineConfig, ThinkerConfig
 from voiceserver.engine.messages import FromEngine, ToEngine
 from voiceserver.engine.wire import Splitter, encode
 from voiceserver.errors import EngineUnavailable
@@ -37,7 +37,18 @@ def engine_command(config: EngineConfig) -> list[str]:
         f"--seed={config.seed}",
         f"--device={config.device}",
         *weights,
+        *([] if config.thinker is None else _thinker_options(config.thinker)),
         "--socket",
+    ]
+
+
+def _thinker_options(thinker: ThinkerConfig) -> list[str]:
+    """The key itself is in the environment, which the engine inherits."""
+    return [
+        f"--thinker={thinker.url}",
+        f"--thinker-model={thinker.model}",
+        f"--thinker-key={thinker.key_variable}",
+        f"--thinker-patience={thinker.patience_s}",
     ]
 
 

@@ -25,13 +25,12 @@ from voiceserver.audio.turn_end import TurnEndPredictor  # noqa: E402
 from voiceserver.audio.vad import VoiceActivity  # noqa: E402
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES  # noqa: E402
 from voiceserver.engine.__main__ import nano_files  # noqa: E402
-from voiceserver.engine.family import Samples  # noqa: E402
+from voiceserver.engine.family import Samples, Task  # noqa: E402
 from voiceserver.engine.messages import ChatMessage  # noqa: E402
 from voiceserver.engine.nano.model import NanoFiles  # noqa: E402
 from voiceserver.engine.nano.recogniser import Recogniser  # noqa: E402
-from voiceserver.engine.nano.thinker import Thinker  # noqa: E402
+from voiceserver.engine.nano.thinker import SmolThinker  # noqa: E402
 from voiceserver.engine.nano.voice import SpokenFrame, Voice  # noqa: E402
-from voiceserver.engine.sampling import Sampling  # noqa: E402
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it sleeps in the warm sun."
 QUESTION = "What should I bring with me when I go to the mountains next weekend with a friend?"
@@ -64,7 +63,8 @@ def measure(files: NanoFiles) -> dict[str, float]:
     """Every part, by name, and the share of a core that one speaking session takes."""
     torch.set_num_threads(1)
     voice = Voice.load(files.voice, 4)
-    thinker = Thinker.load(files.thinker, files.converted, 4)
+    assert files.thinker is not None, "asked for with its own thinker"
+    thinker = SmolThinker.load(files.thinker, files.converted, 4)
     talking = _talking(voice)
     thinking = _thinking(thinker)
     tokens_per_s = len(SENTENCE.split()) / WORDS_PER_TOKEN / talking["sentence_s"]
@@ -90,14 +90,14 @@ def _listening(files: NanoFiles, speech: Samples) -> dict[str, float]:
     return costs
 
 
-def _thinking(thinker: Thinker) -> dict[str, float]:
+def _thinking(thinker: SmolThinker) -> dict[str, float]:
     """Reading a new question after the system message, and writing for one to four sessions."""
-    dialogue, sampling = (ChatMessage("user", QUESTION),), Sampling(temperature=0.7, seed=1)
+    task = Task((ChatMessage("user", QUESTION),), True, max_tokens=400, temperature=0.7, seed=1)
     costs: dict[str, float] = {}
     for sessions in (1, 2, 4):
         slots = list(range(sessions))
         for slot in slots:
-            thinker.begin(slot, dialogue, 400, sampling)
+            thinker.begin(slot, task)
             reading = cpu_ms(partial(_read, thinker, slot))
         costs["prefill_question_ms"] = reading
         steps = [cpu_ms(partial(thinker.step, slots)) for _ in range(8)]
@@ -108,7 +108,7 @@ def _thinking(thinker: Thinker) -> dict[str, float]:
     return costs
 
 
-def _read(thinker: Thinker, slot: int) -> None:
+def _read(thinker: SmolThinker, slot: int) -> None:
     """Step one slot until its first token is written."""
     while not thinker.step([slot]):
         continue

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voiceserver.audio.echo import EchoTracker
+from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import (
     Ended,
     Heard,
@@ -25,10 +26,9 @@ from voiceserver.engine.family import (
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.reply import Reply
-from voiceserver.engine.sampling import Sampling
+from voiceserver.engine.thinking.thinker import Thinker
 
-if TYPE_CHECKING:  # both import torch, which load() does beside the listener's loading
-    from voiceserver.engine.nano.thinker import Thinker
+if TYPE_CHECKING:  # imports torch, which load() does beside the listener's loading
     from voiceserver.engine.nano.voice import Voice
 
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 class NanoFiles:
     """Where the weights lie."""
 
-    thinker: Path  # SmolLM2 in GGUF
+    thinker: Path | None  # SmolLM2 in GGUF; None: replies come from an endpoint
     listener: Path  # folder of Whisper tiny.en for CTranslate2
     vad: Path  # silero, ONNX
     turn_end: Path  # smart-turn, ONNX
@@ -54,7 +54,14 @@ class Nano:
         self._listener = listener
         self._thinker = thinker
         self._voice = voice
-        self._shape = Shape("nano", slots, voice.sample_rate_hz, voice.frame_samples)
+        self._shape = Shape(
+            name="nano",
+            slots=slots,
+            voice_rate_hz=voice.sample_rate_hz,
+            frame_samples=voice.frame_samples,
+            calls_tools=thinker.calls_tools,
+            dialogue_chars=thinker.dialogue_chars,
+        )
         self._replies: dict[int, Reply] = {}
         self._echoes: dict[int, EchoTracker] = {}
 
@@ -65,7 +72,13 @@ class Nano:
         import voiceserver.engine.nano.voice  # noqa: F401
 
     @classmethod
-    def load(cls, files: NanoFiles, slots: int, wake: Callable[[], None]) -> Nano:
+    def load(
+        cls,
+        files: NanoFiles,
+        slots: int,
+        wake: Callable[[], None],
+        endpoint: ThinkerConfig | None = None,
+    ) -> Nano:
         """Load and warm everything; the listener loads on the other core."""
         with ThreadPoolExecutor(1) as pool:
             listening = pool.submit(
@@ -74,11 +87,10 @@ class Nano:
             import torch
 
             torch.set_num_threads(1)
-            from voiceserver.engine.nano.thinker import Thinker
             from voiceserver.engine.nano.voice import Voice
 
-            thinker = Thinker.load(files.thinker, files.converted, slots)
             voice = Voice.load(files.voice, slots)
+            thinker = _thinker(files, slots, wake, endpoint)
             return cls(listening.result(), thinker, voice, slots)
 
     @property
@@ -127,8 +139,7 @@ class Nano:
     def begin(self, slot: int, task: Task) -> None:
         self.stop(slot)
         if task.verbatim is None:
-            sampling = Sampling(task.temperature, task.seed)
-            self._thinker.begin(slot, task.dialogue, task.max_tokens, sampling)
+            self._thinker.begin(slot, task)
         if task.speak:
             self._voice.start(slot)
         self._replies[slot] = Reply.of(task)
@@ -151,9 +162,7 @@ class Nano:
                 self._write(slot, reply, reply.next_verbatim(), made)
         for thinking in self._thinker.step([s for s, r in wanting if not r.is_verbatim]):
             reply = self._replies[thinking.slot]
-            reply.prompt_tokens = thinking.prompt_tokens
-            reply.text_tokens = thinking.text_tokens
-            reply.text_ended = thinking.ended
+            reply.thought, reply.text_ended = thinking, thinking.ended
             self._write(thinking.slot, reply, thinking.text, made)
         return made
 
@@ -170,7 +179,7 @@ class Nano:
     def work(self) -> Work:
         return Work(
             listening=self._listener.pending(),
-            thinking=any(reply.wants_text for reply in self._replies.values())
+            thinking=any(self._can_write(slot, reply) for slot, reply in self._replies.items())
             or (not self._replies and self._thinker.cold),
             talking=[
                 slot
@@ -179,8 +188,12 @@ class Nano:
             ],
         )
 
+    def _can_write(self, slot: int, reply: Reply) -> bool:
+        return reply.wants_text and (reply.is_verbatim or self._thinker.has_more(slot))
+
     def shut_down(self) -> None:
         self._listener.end()
+        self._thinker.shut_down()
 
     def _write(self, slot: int, reply: Reply, text: str, made: list[Made]) -> None:
         """Book new text, tell the world and the voice, and close what is complete."""
@@ -204,3 +217,17 @@ class Nano:
         if ended is not None:
             made.append(ended)
             self.stop(slot)
+
+
+def _thinker(
+    files: NanoFiles, slots: int, wake: Callable[[], None], endpoint: ThinkerConfig | None
+) -> Thinker:
+    """Who writes: the endpoint if there is one, else SmolLM2."""
+    if endpoint is not None:
+        from voiceserver.engine.thinking.remote import RemoteThinker
+
+        return RemoteThinker(endpoint, wake)
+    from voiceserver.engine.nano.thinker import SmolThinker
+
+    assert files.thinker is not None, "weights are given where no endpoint is"
+    return SmolThinker.load(files.thinker, files.converted, slots)

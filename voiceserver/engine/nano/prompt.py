@@ -43,7 +43,7 @@ class PromptWriter:
         tail = [self.begin, *self._plain("assistant\n")]
         room = budget - len(head) - len(tail)
         turns: list[list[int]] = []
-        for message in reversed([m for m in dialogue if m.role != "system"]):
+        for message in reversed([m for m in dialogue if m.role in ("user", "assistant")]):
             turn = self._message(message.role, message.text, budget // 2)
             if len(turn) > room:
                 break

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from voiceserver.engine.family import Ended, Task
 from voiceserver.engine.messages import EndReason, WordTiming
+from voiceserver.engine.thinking.thinker import Thinking
 
 # Written ahead of the word being spoken: enough that the voice never waits for the thinker (five
 # seconds of speech), little enough that an interruption wastes nothing to speak of.
@@ -23,9 +24,8 @@ class Reply:
     spoken_chars: int = 0
     text_ended: EndReason | None = None
     sound_ended: bool = False
-    prompt_tokens: int = 0
-    text_tokens: int = 0
     audio_frames: int = 0
+    thought: Thinking | None = None  # the thinker's newest word on it
 
     @classmethod
     def of(cls, task: Task) -> Reply:
@@ -64,7 +64,17 @@ class Reply:
         """The closing message, once all text and sound is out."""
         if self.text_ended is None or (self.speaks and not self.sound_ended):
             return None
-        return Ended(slot, self.text_ended, self.prompt_tokens, self.text_tokens, self.audio_frames)
+        thought = self.thought or Thinking(slot, "")
+        return Ended(
+            slot=slot,
+            reason=self.text_ended,
+            prompt_tokens=thought.prompt_tokens,
+            text_tokens=thought.text_tokens,
+            audio_frames=self.audio_frames,
+            message=thought.message,
+            calls=thought.calls,
+            thinker_failure=thought.failure,
+        )
 
     @property
     def speaks(self) -> bool:

@@ -15,10 +15,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from voiceserver.engine.messages import ChatMessage, EndReason
+from voiceserver.engine.family import Task
+from voiceserver.engine.messages import EndReason
 from voiceserver.engine.nano.prompt import PromptWriter
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import TextStream
+from voiceserver.engine.thinking.thinker import Thinking
 from voiceserver.nn.llama import KvCache, Llama, Segment
 
 CONTEXT_TOKENS = 2048
@@ -38,19 +40,11 @@ class Thought:
     written: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Thinking:
-    """What one step added to a slot's reply."""
-
-    slot: int
-    text: str
-    ended: EndReason | None
-    prompt_tokens: int
-    text_tokens: int
-
-
-class Thinker:
+class SmolThinker:
     """The text model and the replies it is writing."""
+
+    calls_tools = False  # far too small for it
+    dialogue_chars = 6000  # about 1500 tokens: what two cores read without delay
 
     def __init__(self, llama: Llama, tokenizer: Tokenizer, slots: int) -> None:
         self._llama = llama
@@ -66,7 +60,7 @@ class Thinker:
         self._stops = (self._prompts.end, tokenizer.token_to_id("<|endoftext|>"))
 
     @classmethod
-    def load(cls, gguf_file: Path, cache: Path, slots: int) -> Thinker:
+    def load(cls, gguf_file: Path, cache: Path, slots: int) -> SmolThinker:
         """The int8 model, converted into `cache` on the first start."""
         from voiceserver.nn import llama_weights
 
@@ -93,20 +87,24 @@ class Thinker:
         self.stop(slot)
         self._keep(slot, min(self._heads[slot], len(self._cached[slot])))
 
-    def begin(
-        self, slot: int, dialogue: Sequence[ChatMessage], max_tokens: int, sampling: Sampling
-    ) -> None:
+    def begin(self, slot: int, task: Task) -> None:
         """Start a reply; the shared beginning of the prompt is not read again."""
-        budget = CONTEXT_TOKENS - min(max_tokens, LONGEST_REPLY_TOKENS)
-        prompt = self._prompts.tokens(dialogue, budget)
-        self._heads[slot] = len(self._prompts.head(dialogue, budget))
+        budget = CONTEXT_TOKENS - min(task.max_tokens, LONGEST_REPLY_TOKENS)
+        prompt = self._prompts.tokens(task.dialogue, budget)
+        self._heads[slot] = len(self._prompts.head(task.dialogue, budget))
         kept = self._reuse(slot, prompt)
-        stream = TextStream(self._tokenizer)
-        self._thoughts[slot] = Thought(prompt, max_tokens, sampling, stream, prompt[kept:])
+        stream, sampling = TextStream(self._tokenizer), Sampling(task.temperature, task.seed)
+        self._thoughts[slot] = Thought(prompt, task.max_tokens, sampling, stream, prompt[kept:])
 
     def stop(self, slot: int) -> None:
         """Drop a slot's reply; its cache is kept for the next."""
         self._thoughts.pop(slot, None)
+
+    def has_more(self, slot: int) -> bool:
+        return slot in self._thoughts
+
+    def shut_down(self) -> None:
+        """It has no thread of its own."""
 
     def step(self, slots: Sequence[int]) -> list[Thinking]:
         """Read a piece of prompt or write one token in each of these slots that has a reply."""
