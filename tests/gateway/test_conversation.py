@@ -243,7 +243,17 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
         "session.audio.input.turn_detection.threshold",
     ),
     ({"instructions": 7}, "session.instructions"),
-    ({"type": "transcription"}, "session.type"),
+    ({"type": "translation"}, "session.type"),
+    ({"tools": [{"type": "function"}]}, "session.tools.0.name"),
+    ({"audio": {"output": {"voice": {}}}}, "session.audio.output.voice.id"),
+    (
+        {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}},
+        "session.audio.input.format.rate",
+    ),
+    (
+        {"truncation": {"type": "retention_ratio", "retention_ratio": 2}},
+        "session.truncation.retention_ratio",
+    ),
 ]
 
 

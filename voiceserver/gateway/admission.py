@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from voiceserver.errors import EngineUnavailable
 from voiceserver.gateway.line import Line
+from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.state import GatewayState
 
 log = logging.getLogger("voiceserver.gateway")
@@ -79,6 +79,5 @@ async def serve(line: Line, state: GatewayState) -> None:
 async def deny(websocket: WebSocket, state: GatewayState, refused: Refused) -> None:
     """Refuse a WebSocket's handshake with an HTTP answer."""
     state.services.metrics.sessions_refused.labels(refused.code).inc()
-    kind = "server_error" if refused.status >= 500 else "invalid_request_error"
-    error = {"message": str(refused), "type": kind, "code": refused.code, "param": None}
-    await websocket.send_denial_response(JSONResponse({"error": error}, refused.status))
+    answer = refusal(refused.status, refused.code, str(refused))
+    await websocket.send_denial_response(answer)

@@ -18,8 +18,11 @@ from voiceserver.clock import MonotonicClock
 from voiceserver.config import EngineConfig, ServerConfig, web_folder
 from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.ephemeral import ClientSecrets
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.gateway.realtime.endpoint import router as realtime_router
+from voiceserver.gateway.realtime.secrets_endpoint import router as secrets_router
+from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.state import GatewayState, Services
 from voiceserver.metrics import Metrics
 
@@ -48,7 +51,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     engine = EngineClient(engine_config, metrics, engine_command)
     clips = ClipReader(engine, limits.utterance_s)
     services = Services(engine, clips, limits, metrics, MonotonicClock())
-    state = GatewayState(config, services)
+    state = GatewayState(config, services, ClientSecrets(config.api_key))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +73,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         expose_headers=["Location"],
     )
     app.include_router(realtime_router)
+    app.include_router(secrets_router)
     _add_information(app, state, started_at=int(time.time()))
     page = web_folder()
     if page.is_dir():
@@ -117,13 +121,7 @@ def _add_information(app: FastAPI, state: GatewayState, started_at: int) -> None
     @app.get("/openai/v1/models")
     async def models(request: Request) -> JSONResponse:
         if not authorised(request, state.config.api_key):
-            error = {
-                "message": "Incorrect API key provided.",
-                "type": "invalid_request_error",
-                "code": "invalid_api_key",
-                "param": None,
-            }
-            return JSONResponse({"error": error}, status_code=401)
+            return refusal(401, "invalid_api_key", "Incorrect API key provided.")
         model = {
             "id": state.config.model,
             "object": "model",

@@ -1,10 +1,13 @@
-"""Who may connect: one API key, taken from wherever the known clients put it."""
+"""Who may connect: by the API key or a client secret, from wherever the known clients put it."""
 
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 from starlette.requests import HTTPConnection
+
+from voiceserver.gateway.ephemeral import PREFIX, ClientSecrets, SecretRefused
 
 SUBPROTOCOL = "realtime"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."  # browsers cannot set headers on a WebSocket
@@ -35,7 +38,27 @@ def presented_keys(connection: HTTPConnection) -> list[str]:
 
 def authorised(connection: HTTPConnection, api_key: str | None) -> bool:
     """Whether the client may use this server. Without a configured key everybody may."""
-    if api_key is None:
-        return True
-    expected = api_key.encode()
-    return any(hmac.compare_digest(key.encode(), expected) for key in presented_keys(connection))
+    return api_key is None or _is_among(api_key, presented_keys(connection))
+
+
+def admitted_session(
+    connection: HTTPConnection, api_key: str | None, secrets: ClientSecrets, now_s: float
+) -> dict[str, Any]:
+    """The session fields that the client's secret carries; none come with the API key.
+
+    Raises SecretRefused for who may not connect. A secret that is no good is refused even where
+    no key is asked for: its session would not be the one it was issued for.
+    """
+    keys = presented_keys(connection)
+    if api_key is not None and _is_among(api_key, keys):
+        return {}
+    for key in keys:
+        if key.startswith(PREFIX):
+            return secrets.read(key, now_s)
+    if api_key is not None:
+        raise SecretRefused("Incorrect API key provided.")
+    return {}
+
+
+def _is_among(api_key: str, keys: list[str]) -> bool:
+    return any(hmac.compare_digest(key.encode(), api_key.encode()) for key in keys)

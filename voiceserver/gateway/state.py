@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from voiceserver.clock import Clock
 from voiceserver.config import Limits, ServerConfig
 from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.ephemeral import ClientSecrets
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.metrics import Metrics
 
@@ -32,5 +33,6 @@ class GatewayState:
 
     config: ServerConfig
     services: Services
+    secrets: ClientSecrets
     connections: set[Line] = field(default_factory=set)
     draining: bool = False

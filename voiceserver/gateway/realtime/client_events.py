@@ -8,14 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from voiceserver.errors import ClientError
-from voiceserver.gateway.realtime.patches import (
-    ResponsePatch,
-    SessionPatch,
-    Tolerant,
-    response_in_ga_names,
-    session_in_ga_names,
-)
+from voiceserver.gateway.realtime.beta import event_in_ga_names
+from voiceserver.gateway.realtime.patches import ResponsePatch, SessionPatch, Tolerant
 
+DEEPEST = 64  # levels of an event; tools' schemas are the deepest things sent
 Id = Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -104,14 +100,10 @@ class InvalidEvent(ClientError):
 
 def parse(text: str | bytes) -> AnyClientEvent:
     """Read one event, or say in one line what is wrong with it."""
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidEvent(f"The event is not valid JSON: {error}", code="invalid_json") from None
-    if not isinstance(body, dict):
-        raise InvalidEvent("An event must be a JSON object.", code="invalid_event")
+    body = read_object(text)
     given_id = body.get("event_id")
     event_id = given_id[:512] if isinstance(given_id, str) else None
+    body = event_in_ga_names(body)
     kind = body.get("type")
     if not isinstance(kind, str) or kind not in _KNOWN:
         shown = repr(kind)[:100]
@@ -123,23 +115,62 @@ def parse(text: str | bytes) -> AnyClientEvent:
             event_id=event_id,
         )
     try:
-        return _ADAPTER.validate_python(_in_ga_names(kind, body))
+        return _ADAPTER.validate_python(body)
     except ValidationError as error:
-        raise _invalid(error, event_id) from None
+        raise invalid(error, event_id, within=1) from None
 
 
-def _in_ga_names(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    if kind == "session.update" and isinstance(body.get("session"), dict):
-        return body | {"session": session_in_ga_names(body["session"])}
-    if kind == "response.create" and isinstance(body.get("response"), dict):
-        return body | {"response": response_in_ga_names(body["response"])}
+def read_object(text: str | bytes) -> dict[str, Any]:
+    """The JSON object of a frame: such that it can be written as JSON again."""
+    try:
+        body = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidEvent(f"The event is not valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise InvalidEvent("An event must be a JSON object.", code="invalid_event")
+    _check_values(body)
     return body
 
 
-def _invalid(error: ValidationError, event_id: str | None) -> InvalidEvent:
-    """The first thing wrong, with the path of its field as the protocol writes it."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = [part for part in first["loc"][1:] if not _is_union_branch(part)]
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _check_values(body: dict[str, Any]) -> None:
+    """No value is deeper than can be written, or a text that UTF-8 has no bytes for."""
+    level: list[Any] = [body]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += [*value, *value.values()]
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, str) and not value.isascii():
+                _check_text(value)
+        if not below:
+            return
+        level = below
+    raise InvalidEvent(
+        f"The event is nested more than {DEEPEST} levels deep.", code="invalid_event"
+    )
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        message = "The event is not valid JSON: it holds half of a surrogate pair."
+        raise InvalidEvent(message, code="invalid_json") from None
+
+
+def invalid(
+    error: ValidationError, event_id: str | None = None, *, within: int = 0
+) -> InvalidEvent:
+    """What is wrong, with its field's path as the protocol writes it, `within` outer steps."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = max(errors, key=lambda e: len(e["loc"]))  # of a union, the branch that got furthest
+    path = [part for part in first["loc"][within:] if not _is_union_branch(part)]
     param = ".".join(str(part) for part in path) or None
     missing = first["type"] == "missing"
     message = (
@@ -154,5 +185,8 @@ def _invalid(error: ValidationError, event_id: str | None) -> InvalidEvent:
 def _is_union_branch(part: str | int) -> bool:
     """Whether this step of pydantic's path names a branch of a union, not a field."""
     return isinstance(part, str) and (
-        "[" in part or part in {"str", "int"} or part.startswith("constrained-")
+        "[" in part
+        or part in {"str", "int", "function", "mcp"}
+        or part.startswith("constrained-")
+        or part[:1].isupper()
     )

@@ -8,12 +8,16 @@ after the user's last word when a turn was decided, read, first written and firs
 
 from __future__ import annotations
 
+import time
+
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from voiceserver.gateway.admission import Refused, admit, deny, serve
-from voiceserver.gateway.auth import authorised
+from voiceserver.gateway.auth import admitted_session
+from voiceserver.gateway.ephemeral import SecretRefused
 from voiceserver.gateway.realtime.connection import Connection
+from voiceserver.gateway.realtime.patches import SessionPatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.state import GatewayState
 
@@ -36,6 +40,12 @@ async def realtime(websocket: WebSocket) -> None:
 
 def _settings(websocket: WebSocket, state: GatewayState) -> RealtimeSettings:
     """What the session begins with; raises Refused for who may not connect."""
-    if not authorised(websocket, state.config.api_key):
-        raise Refused(401, "invalid_api_key", "Incorrect API key provided.")
-    return RealtimeSettings(model=state.config.model, voice=state.config.model)
+    try:
+        carried = admitted_session(websocket, state.config.api_key, state.secrets, time.time())
+    except SecretRefused as error:
+        raise Refused(401, "invalid_api_key", str(error)) from error
+    settings = RealtimeSettings.first(state.config.model)
+    settings = settings.updated(SessionPatch.model_validate(carried))
+    if websocket.query_params.get("intent") == "transcription":
+        settings = settings.updated(SessionPatch(type="transcription"))
+    return settings

@@ -1,16 +1,14 @@
-"""What a client may send in session.update and response.create. Unknown keys are let pass.
-
-Beta names are rewritten to GA names before validation.
-"""
+"""What a client may send in session.update and response.create. Unknown keys are let pass."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 MOST_TEXT_CHARS = 32_768
 Text = Annotated[str, Field(max_length=MOST_TEXT_CHARS)]
+Name = Annotated[str, Field(min_length=1, max_length=512)]
 Tokens = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
 Modalities = Annotated[list[Literal["audio", "text"]], Field(min_length=1, max_length=2)]
 Metadata = Annotated[
@@ -18,8 +16,7 @@ Metadata = Annotated[
     Field(max_length=16),
 ]
 Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
-
-_BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+Temperature = Annotated[float, Field(ge=0, le=2, strict=False, allow_inf_nan=False)]
 
 
 class Tolerant(BaseModel):
@@ -28,14 +25,31 @@ class Tolerant(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+class Kept(BaseModel):
+    """Shown to the client again just as given, with what this server does not know."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    def as_given(self) -> dict[str, Any]:
+        return self.model_dump(exclude_unset=True)
+
+
 class FormatPatch(Tolerant):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    rate: Literal[24000, 8000] | None = None
+    rate: int | None = None
+
+    @field_validator("rate")
+    @classmethod
+    def _fits_type(cls, rate: int | None, others: ValidationInfo) -> int | None:
+        right = 24000 if others.data.get("type") == "audio/pcm" else 8000
+        if rate is not None and rate != right:
+            raise ValueError(f"the rate of {others.data.get('type')} is {right}")
+        return rate
 
 
 class TurnDetectionPatch(Tolerant):
     type: Literal["server_vad", "semantic_vad"] | None = None
-    threshold: Annotated[float, Field(ge=0, le=1, strict=False)] | None = None
+    threshold: Annotated[float, Field(ge=0, le=1, strict=False, allow_inf_nan=False)] | None = None
     prefix_padding_ms: Milliseconds | None = None
     silence_duration_ms: Milliseconds | None = None
     idle_timeout_ms: Annotated[int, Field(ge=1000, le=600_000)] | None = None
@@ -44,10 +58,20 @@ class TurnDetectionPatch(Tolerant):
     interrupt_response: bool | None = None
 
 
+class TranscriptionPatch(Kept):
+    model: Name | None = None
+    language: Name | None = None
+    prompt: Text | None = None
+
+
+class NoiseReductionPatch(Kept):
+    type: Literal["near_field", "far_field"] | None = None
+
+
 class InputPatch(Tolerant):
     format: FormatPatch | None = None
-    transcription: dict[str, Any] | None = None
-    noise_reduction: dict[str, Any] | None = None
+    transcription: TranscriptionPatch | None = None
+    noise_reduction: NoiseReductionPatch | None = None
     turn_detection: TurnDetectionPatch | None = None
 
     @field_validator("turn_detection", mode="before")
@@ -57,10 +81,18 @@ class InputPatch(Tolerant):
         return None if given is False else given
 
 
+class CustomVoice(Tolerant):
+    id: Name
+
+
 class OutputPatch(Tolerant):
     format: FormatPatch | None = None
-    voice: str | dict[Literal["id"], str] | None = None
+    voice: Name | CustomVoice | None = None
     speed: Annotated[float, Field(ge=0.25, le=1.5, strict=False)] | None = None
+
+    @property
+    def voice_name(self) -> str | None:
+        return self.voice.id if isinstance(self.voice, CustomVoice) else self.voice
 
 
 class AudioPatch(Tolerant):
@@ -68,19 +100,52 @@ class AudioPatch(Tolerant):
     output: OutputPatch | None = None
 
 
+class FunctionTool(Kept):
+    type: Literal["function"]
+    name: Name
+    description: Text | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class McpTool(Kept):
+    type: Literal["mcp"]
+    server_label: Name
+
+
+class ToolChoice(Kept):
+    type: Name
+
+
+class RetentionRatio(Kept):
+    type: Literal["retention_ratio"]
+    retention_ratio: Annotated[float, Field(ge=0, le=1)]
+
+
+class Tracing(Kept):
+    workflow_name: Text | None = None
+    group_id: Text | None = None
+
+
+Tools = Annotated[
+    list[Annotated[FunctionTool | McpTool, Field(discriminator="type")]], Field(max_length=128)
+]
+AnyToolChoice = Literal["auto", "none", "required"] | ToolChoice
+
+
 class SessionPatch(Tolerant):
     """The `session` of a session.update."""
 
-    type: Literal["realtime"] = "realtime"
+    type: Literal["realtime", "transcription"] | None = None
     instructions: Text | None = None
     output_modalities: Modalities | None = None
     max_output_tokens: Tokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
-    tools: Annotated[list[dict[str, Any]], Field(max_length=128)] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    truncation: str | dict[str, Any] | None = None
-    tracing: str | dict[str, Any] | None = None
-    include: list[str] | None = None
+    temperature: Temperature | None = None
+    tools: Tools | None = None
+    tool_choice: AnyToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
+    tracing: Literal["auto"] | Tracing | None = None
+    include: Annotated[list[Name], Field(max_length=16)] | None = None
     audio: AudioPatch | None = None
 
 
@@ -90,49 +155,11 @@ class ResponsePatch(Tolerant):
     instructions: Text | None = None
     output_modalities: Modalities | None = None
     max_output_tokens: Tokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, strict=False)] | None = None
+    temperature: Temperature | None = None
+    tools: Tools | None = None
+    tool_choice: AnyToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     conversation: Literal["auto", "none"] | None = None
     metadata: Metadata | None = None
     input: Annotated[list[dict[str, Any]], Field(max_length=256)] | None = None
     audio: AudioPatch | None = None
-
-
-def session_in_ga_names(session: dict[str, Any]) -> dict[str, Any]:
-    """A session of the beta protocol with GA names; a GA session comes back as it is."""
-    ga = _modalities_in_ga_names(session)
-    renamed = {
-        "input_audio_format": ("input", "format"),
-        "input_audio_transcription": ("input", "transcription"),
-        "input_audio_noise_reduction": ("input", "noise_reduction"),
-        "turn_detection": ("input", "turn_detection"),
-        "output_audio_format": ("output", "format"),
-        "voice": ("output", "voice"),
-        "speed": ("output", "speed"),
-    }
-    moved: dict[str, dict[str, Any]] = {}
-    for old, (side, new) in renamed.items():
-        if old in ga:
-            value = ga.pop(old)
-            if new == "format" and isinstance(value, str):
-                value = {"type": _BETA_FORMATS.get(value, value)}
-            moved.setdefault(side, {})[new] = value
-    audio = ga.get("audio")
-    if moved and (audio is None or isinstance(audio, dict)):
-        ga["audio"] = moved | (audio or {})
-    return ga
-
-
-def _modalities_in_ga_names(body: dict[str, Any]) -> dict[str, Any]:
-    ga = dict(body)
-    for old, new in (
-        ("modalities", "output_modalities"),
-        ("max_response_output_tokens", "max_output_tokens"),
-    ):
-        if old in ga:
-            ga.setdefault(new, ga.pop(old))
-    return ga
-
-
-def response_in_ga_names(response: dict[str, Any]) -> dict[str, Any]:
-    """A response of the beta protocol with GA names."""
-    return _modalities_in_ga_names(response)

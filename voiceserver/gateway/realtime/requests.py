@@ -64,6 +64,12 @@ class Requests:
                 session.delete_item(item_id)
             case ce.ItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end_ms):
                 session.truncate_item(item_id, index, int(end_ms), now_s)
+            case ce.ResponseCreate() if self.settings.transcribe_only:
+                raise ClientError(
+                    "A transcription session gives no responses.",
+                    code="bad_response_create",
+                    param="type",
+                )
             case ce.ResponseCreate(response=response):
                 session.create_response(self._reply_options(response), now_s)
             case ce.ResponseCancel(response_id=response_id):
@@ -88,6 +94,7 @@ class Requests:
     def _create_item(self, event: ce.ItemCreate) -> None:
         read = read_item(event.item, self._new_id)
         most_bytes = int(self._limits.backlog_s * self.settings.input_format.rate_hz) * 2
+        decoded: dict[int, bytes] = {}
         for index, clip in read.clips.items():
             if len(clip) > most_bytes:
                 raise ClientError(
@@ -95,16 +102,11 @@ class Requests:
                     code="invalid_value",
                     param=f"item.content.{index}.audio",
                 )
-        for index, clip in read.clips.items():
-            decoded = InputAudio(self.settings.input_format).decode_whole(clip)
-            self.clips[read.item.item_id, index] = decoded
-            self._shelf.keep(read.item.item_id, decoded)
-        try:
-            self._session.create_item(read.item, event.previous_item_id)
-        except ClientError:
-            for index in read.clips:
-                del self.clips[read.item.item_id, index]
-            raise
+            decoded[index] = InputAudio(self.settings.input_format).decode_whole(clip)
+        self._session.create_item(read.item, event.previous_item_id)
+        for index, sound in decoded.items():
+            self.clips[read.item.item_id, index] = sound
+            self._shelf.keep(read.item.item_id, sound)
 
     def _reply_options(self, patch: ResponsePatch | None) -> ReplyOptions:
         options = self.settings.for_session().reply_options()

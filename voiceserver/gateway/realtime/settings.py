@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.gateway.realtime.patches import SessionPatch, TurnDetectionPatch
+from voiceserver.errors import ClientError
+from voiceserver.gateway.realtime.patches import Kept, SessionPatch, TurnDetectionPatch
 from voiceserver.gateway.wire_audio import AudioFormat
 from voiceserver.session.settings import (
     DEFAULT_REPLY_TOKENS,
@@ -16,6 +17,17 @@ from voiceserver.session.settings import (
 )
 
 Wire = dict[str, Any]
+
+_KEPT_WHEN_NULL = (
+    "instructions",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "truncation",
+    "max_output_tokens",
+    "temperature",
+)
+_OF_REPLIES = (*_KEPT_WHEN_NULL, "output_modalities", "tracing")
 
 
 @dataclass(frozen=True)
@@ -35,24 +47,32 @@ class RealtimeSettings:
     noise_reduction: Wire | None = None
     tools: list[Wire] = field(default_factory=list)
     tool_choice: Any = "auto"
+    parallel_tool_calls: bool = True
     truncation: Any = "auto"
     tracing: Any = None
     include: list[str] | None = None
     speed: float = 1.0
+    transcribe_only: bool = False  # the session's type is "transcription": nothing is answered
+
+    @classmethod
+    def first(cls, model: str) -> RealtimeSettings:
+        """The settings of a session whose client has not asked for anything."""
+        return cls(model=model, voice=model)
 
     def updated(self, patch: SessionPatch) -> RealtimeSettings:
         """These settings with what the client gave; absent keeps, null switches off."""
-        changes: Wire = {}
-        for name in ("instructions", "tools", "tool_choice", "truncation", "max_output_tokens"):
+        kind = patch.type or ("transcription" if self.transcribe_only else "realtime")
+        if kind == "transcription":
+            _refuse_fields_of_replies(patch)
+        changes: Wire = {"transcribe_only": kind == "transcription"}
+        for name in _KEPT_WHEN_NULL:
             if (value := getattr(patch, name)) is not None:
-                changes[name] = value
-        if patch.temperature is not None:
-            changes["temperature"] = patch.temperature
+                changes[name] = _plain(value)
         if patch.output_modalities is not None:
             changes["output_modality"] = modality(patch.output_modalities)
         for name in ("tracing", "include"):
             if name in patch.model_fields_set:
-                changes[name] = getattr(patch, name)
+                changes[name] = _plain(getattr(patch, name))
         if patch.audio is not None:
             changes |= self._input_changes(patch) | _output_changes(patch)
         return replace(self, **changes)
@@ -66,7 +86,7 @@ class RealtimeSettings:
             changes["input_format"] = AudioFormat(given.format.type)
         for name in ("transcription", "noise_reduction"):
             if name in given.model_fields_set:
-                changes[name] = getattr(given, name)
+                changes[name] = _plain(getattr(given, name))
         if "turn_detection" in given.model_fields_set:
             changes["turns"] = merged_turns(self.turns, given.turn_detection)
         return changes
@@ -74,17 +94,36 @@ class RealtimeSettings:
     def for_session(self) -> SessionSettings:
         """What the session itself needs to know of it."""
         limit = DEFAULT_REPLY_TOKENS if self.max_output_tokens == "inf" else self.max_output_tokens
+        turns = self.turns
+        if turns is not None and self.transcribe_only:
+            turns = replace(turns, create_response=False, idle_timeout_ms=None)
         return SessionSettings(
             instructions=self.instructions,
             speak=self.output_modality == "audio",
-            turns=self.turns,
+            turns=turns,
             max_tokens=limit,
             temperature=self.temperature,
             max_output_tokens=self.max_output_tokens,
         )
 
+    @property
+    def heard_transcription(self) -> Wire | None:
+        """How the user's speech is to be written down for the client; None: not at all."""
+        if self.transcribe_only and self.transcription is None:
+            return {"model": self.model}
+        return self.transcription
+
     def wire(self, session_id: str, expires_at: int) -> Wire:
         """The `session` object of session.created and session.updated."""
+        if self.transcribe_only:
+            return {
+                "type": "transcription",
+                "object": "realtime.transcription_session",
+                "id": session_id,
+                "expires_at": expires_at,
+                "include": self.include,
+                "audio": {"input": self._input_wire()},
+            }
         return {
             "type": "realtime",
             "object": "realtime.session",
@@ -95,18 +134,14 @@ class RealtimeSettings:
             "instructions": self.instructions,
             "tools": self.tools,
             "tool_choice": self.tool_choice,
+            "parallel_tool_calls": self.parallel_tool_calls,
             "max_output_tokens": self.max_output_tokens,
             "truncation": self.truncation,
             "tracing": self.tracing,
             "prompt": None,
             "include": self.include,
             "audio": {
-                "input": {
-                    "format": self.input_format.wire(),
-                    "transcription": self.transcription,
-                    "noise_reduction": self.noise_reduction,
-                    "turn_detection": turns_wire(self.turns),
-                },
+                "input": self._input_wire(),
                 "output": {
                     "format": self.output_format.wire(),
                     "voice": self.voice,
@@ -114,6 +149,39 @@ class RealtimeSettings:
                 },
             },
         }
+
+    def _input_wire(self) -> Wire:
+        turn_detection = turns_wire(self.turns)
+        if turn_detection is not None and self.transcribe_only:
+            for name in ("create_response", "interrupt_response", "idle_timeout_ms"):
+                turn_detection.pop(name, None)
+        return {
+            "format": self.input_format.wire(),
+            "transcription": self.heard_transcription,
+            "noise_reduction": self.noise_reduction,
+            "turn_detection": turn_detection,
+        }
+
+
+def _refuse_fields_of_replies(patch: SessionPatch) -> None:
+    """A transcription session has no settings of what it does not do."""
+    given = [name for name in _OF_REPLIES if getattr(patch, name) is not None]
+    if patch.audio is not None and patch.audio.output is not None:
+        given.append("audio.output")
+    if given:
+        param = f"session.{given[0]}"
+        raise ClientError(
+            f"Invalid parameter: '{param}' is not a setting of a transcription session.",
+            code="invalid_value",
+            param=param,
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A checked value as the JSON it was."""
+    if isinstance(value, Kept):
+        return value.as_given()
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
 
 
 def modality(given: list[Literal["audio", "text"]]) -> Literal["audio", "text"]:
@@ -128,8 +196,8 @@ def _output_changes(patch: SessionPatch) -> Wire:
         return changes
     if given.format is not None:
         changes["output_format"] = AudioFormat(given.format.type)
-    if given.voice is not None:
-        changes["voice"] = given.voice if isinstance(given.voice, str) else given.voice["id"]
+    if given.voice_name is not None:
+        changes["voice"] = given.voice_name
     if given.speed is not None:
         changes["speed"] = given.speed
     return changes
