@@ -103,6 +103,9 @@ def listening(
     questions: int = typer.Option(20, min=1, max=20, help="How many spoken questions."),
     voices: int = typer.Option(2, min=1, max=6, help="How many people ask each."),
     noise: float = typer.Option(0.003, min=0.0, help="Noise, of full scale."),
+    held_out: bool = typer.Option(
+        False, help="Sentences (10) and voices (4) that the live encoder was not tuned on."
+    ),
     as_json: bool = _JSON,
 ) -> None:
     """What Mini-Omni's live Whisper encoder loses against the exact one."""
@@ -113,4 +116,4 @@ def listening(
 
     if model not in bench.MODELS:
         raise VoiceserverError(f"--model {model}: it may be {' or '.join(bench.MODELS)}")
-    bench.run(model, questions, voices, noise, _progress).show(as_json)
+    bench.run(model, questions, voices, noise, _progress, held_out).show(as_json)
