@@ -47,6 +47,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         run_ahead_s=limits.run_ahead_s,
         weights=config.weights,
         device=config.device,
+        thinker=config.thinker,
     )
     engine = EngineClient(engine_config, metrics, engine_command)
     clips = ClipReader(engine, limits.utterance_s)
