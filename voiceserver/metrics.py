@@ -50,6 +50,15 @@ class Metrics:
             "Frames whose codes were no sound and that were covered up, of replies that ended",
             registry=registry,
         )
+        self.thinker_failures = Counter(
+            "voiceserver_thinker_failures",
+            "Replies that the thinker's endpoint did not finish, by reason",
+            ["reason"],
+            registry=registry,
+        )
+        self.tool_calls = Counter(
+            "voiceserver_tool_calls", "Functions the assistant asked for", registry=registry
+        )
         self.engine_restarts = Counter(
             "voiceserver_engine_restarts", "Engine processes that died", registry=registry
         )

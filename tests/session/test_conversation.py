@@ -6,7 +6,7 @@ import pytest
 
 from voiceserver.engine.messages import WordTiming
 from voiceserver.errors import ClientError
-from voiceserver.session.conversation import DIALOGUE_CHARS, Conversation, Spoken
+from voiceserver.session.conversation import Conversation, Spoken
 from voiceserver.session.items import Item, Part, assistant_message, spoken_by_user
 from voiceserver.session.playout import CLIENT_BUFFER_S, Playout
 
@@ -62,7 +62,7 @@ def test_the_dialogue_fits_the_thinkers_window() -> None:
     dialogue = conversation.dialogue("Be kind.", and_item=typed("new", "and now?"))
     assert dialogue[0].text == "Be kind."
     assert dialogue[-1].text == "and now?"
-    assert sum(len(m.text) for m in dialogue[1:]) <= DIALOGUE_CHARS
+    assert sum(len(m.text) for m in dialogue[1:]) <= conversation.dialogue_chars
 
 
 def test_items_that_say_nothing_are_not_read_to_the_thinker() -> None:

@@ -117,7 +117,12 @@ class Line(ABC):
         """Learn what the present engine's voice is like."""
         ready = self._services.engine.ready
         if ready is not None:
-            self._session.engine_ready(ready.voice_rate_hz, hears_audio=ready.hears_audio)
+            self._session.engine_ready(
+                ready.voice_rate_hz,
+                hears_audio=ready.hears_audio,
+                calls_tools=ready.calls_tools,
+                dialogue_chars=ready.dialogue_chars,
+            )
 
     def engine_said(self, message: FromEngine) -> None:
         try:

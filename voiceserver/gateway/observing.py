@@ -20,6 +20,9 @@ def observe(notice: n.Effect, metrics: Metrics, voice_rate_hz: int) -> None:
         case n.ReplyDone(reply):
             metrics.replies.labels(reply.status).inc()
             metrics.audio_concealed.inc(reply.concealed_frames)
+            metrics.tool_calls.inc(len(reply.calls))
+            if reply.thinker_failure:
+                metrics.thinker_failures.labels(reply.thinker_failure).inc()
         case n.Failure(code=code):
             metrics.errors.labels(code).inc()
         case n.TurnTimed(end_of_turn_ms=end_of_turn_ms, first_audio_ms=first_audio_ms):

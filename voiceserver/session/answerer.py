@@ -6,8 +6,9 @@ Stands between what was heard and the speaker; keeps only the turns that still w
 from __future__ import annotations
 
 from voiceserver.errors import ClientError
-from voiceserver.session.conversation import Conversation, fit, same_dialogue
+from voiceserver.session.conversation import Conversation, same_dialogue
 from voiceserver.session.items import Item
+from voiceserver.session.reply import Reply
 from voiceserver.session.settings import ReplyOptions, SessionSettings
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks
@@ -24,6 +25,7 @@ class Answerer:
         self._speaker = speaker
         self._expected: set[str] = set()  # items of ended turns to be answered once read
         self._next: str | None = None  # a turn that ended while another reply went on
+        self._asked: ReplyOptions | None = None  # a reply to a tool's result, asked for meanwhile
 
     def prepare(self, item: Item, marks: TurnMarks) -> None:
         """The user may have finished this: start on the answer, to have it when they have."""
@@ -75,15 +77,28 @@ class Answerer:
             self._speaker.begin(options, dialogue, item_id, marks)
 
     def requested(self, options: ReplyOptions, marks: TurnMarks) -> None:
-        """The client asks for a reply."""
+        """The client asks for a reply; one to a tool's result waits until the assistant is done."""
         if (active := self._speaker.active) is not None:
+            if self._asked is None and self._has_new_result(active):
+                self._asked = options
+                return
             raise ClientError(
                 f"Conversation already has an active response in progress: {active.response_id}. "
                 "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
+        self._begin(options, marks)
+
+    def _begin(self, options: ReplyOptions, marks: TurnMarks) -> None:
         self._speaker.begin(options, None, self._conversation.last_id or "", marks)
         self.run_waiting()
+
+    def _has_new_result(self, active: Reply) -> bool:
+        """Whether the newest item is a tool's result which the reply under way has not read."""
+        newest = self._conversation.get(self._conversation.last_id or "")
+        if newest is None or newest.kind != "function_call_output" or active.dialogue is None:
+            return False
+        return all(message.item_id != newest.item_id for message in active.dialogue)
 
     def run_waiting(self) -> None:
         """Start the reply that waits for audio to be read, if all of it is read now."""
@@ -93,7 +108,8 @@ class Answerer:
         options = active.options
         if options.dialogue is not None:
             own = list(options.dialogue)
-            self._speaker.run_waiting(fit(own, options.instructions, len(own)))
+            dialogue = self._conversation.fit(own, options.instructions, len(own))
+            self._speaker.run_waiting(dialogue)
         elif not any(
             item.awaits_text and not self._conversation.is_heard(item)
             for item in self._conversation.items()
@@ -101,18 +117,22 @@ class Answerer:
             self._speaker.run_waiting(self._conversation.dialogue(options.instructions))
 
     def reply_over(self, now_s: float) -> None:
-        """A reply has ended, but not by the user's voice; answer the turn that waited for that."""
+        """A reply has ended, but not by the user's voice; make the one that waited for that."""
         item_id, self._next = self._next, None
+        asked, self._asked = self._asked, None
+        if asked is not None:  # it reads the turn that waited, too
+            self._begin(asked, TurnMarks(0, now_s, end_of_turn_s=now_s))
+            return
         item = self._conversation.get(item_id) if item_id is not None else None
         if item is not None:
             marks = TurnMarks(0, now_s, end_of_turn_s=now_s)
             self._answer(item, marks, now_s)
 
     def interrupted(self) -> None:
-        """The user speaks again: a turn that was still waiting is part of the past."""
-        self._next = None
+        """The user speaks again: what was still waiting is part of the past, read with the turn."""
+        self._next = self._asked = None
 
     def forget(self) -> None:
         """Nothing is to be answered any more."""
         self._expected.clear()
-        self._next = None
+        self._next = self._asked = None

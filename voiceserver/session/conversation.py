@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from voiceserver.engine.messages import ChatMessage, WordTiming
+from voiceserver.engine.messages import ChatMessage, EngineReady, ToolCall, WordTiming
 from voiceserver.errors import ClientError
 from voiceserver.session.items import Item
 
 ROOT = "root"  # the protocol's name for "before the first item"
-DIALOGUE_CHARS = 6000  # about 1500 tokens: what a small model on two cores reads without delay
 MOST_CHARS = 2**20  # of all items together
 _ITEMS_PER_MESSAGE = 4  # items kept for every dialogue message read; older ones are forgotten
 
@@ -39,6 +38,8 @@ class Conversation:
         self._spoken: dict[str, Spoken] = {}
         # Where on the audio clock the present engine began to hear; None: it only reads.
         self.heard_from_sample: int | None = None
+        self.reads_calls = False  # the present engine reads function calls and their results
+        self.dialogue_chars = EngineReady.dialogue_chars  # how much it reads
 
     def __len__(self) -> int:
         return len(self._order)
@@ -132,11 +133,27 @@ class Conversation:
     ) -> tuple[ChatMessage, ...]:
         """The conversation as the model reads it, with `and_item` as a turn not yet committed."""
         items = self.items() if and_item is None else (*self.items(), and_item)
-        return fit(list(self.messages(items)), instructions, self._dialogue_messages)
+        return self.fit(list(self.messages(items)), instructions, self._dialogue_messages)
+
+    def fit(
+        self, messages: list[ChatMessage], instructions: str, most_messages: int
+    ) -> tuple[ChatMessage, ...]:
+        """The newest messages that fit the thinker's window, after the instructions."""
+        most_chars = room_chars = self.dialogue_chars
+        kept: list[ChatMessage] = []
+        for message in reversed(messages[-most_messages:]):
+            if kept and _chars(message) > room_chars:
+                break
+            kept.append(replace(message, text=message.text[:most_chars]))
+            room_chars -= _chars(message)
+        head = [ChatMessage("system", instructions[:most_chars])] if instructions else []
+        return (*head, *reversed(kept))
 
     def messages(self, items: Iterable[Item]) -> Iterable[ChatMessage]:
         """What the items say to the present engine, those left out that say nothing."""
         for item in items:
+            if item.kind != "message" and self.reads_calls:
+                yield _tool_message(item)
             if item.kind != "message" or item.role is None or not self.is_readable(item):
                 continue
             message = ChatMessage(item.role, item.text.strip(), item.item_id, heard_s=item.heard_s)
@@ -160,19 +177,16 @@ class Conversation:
         return start - zero, end - zero
 
 
-def fit(
-    messages: list[ChatMessage], instructions: str, most_messages: int
-) -> tuple[ChatMessage, ...]:
-    """The newest messages that fit the thinker's window, after the instructions."""
-    room_chars = DIALOGUE_CHARS
-    kept: list[ChatMessage] = []
-    for message in reversed(messages[-most_messages:]):
-        if kept and len(message.text) > room_chars:
-            break
-        kept.append(replace(message, text=message.text[:DIALOGUE_CHARS]))
-        room_chars -= len(message.text)
-    head = [ChatMessage("system", instructions[:DIALOGUE_CHARS])] if instructions else []
-    return (*head, *reversed(kept))
+def _tool_message(item: Item) -> ChatMessage:
+    """A function call, or its result."""
+    if item.kind == "function_call":
+        call = ToolCall(item.call_id, item.name, item.arguments or "{}")
+        return ChatMessage("assistant", "", item.item_id, call=call)
+    return ChatMessage("tool", item.output, item.item_id, call_id=item.call_id)
+
+
+def _chars(message: ChatMessage) -> int:
+    return len(message.text) + (len(message.call.arguments) if message.call else 0)
 
 
 def same_dialogue(first: Sequence[ChatMessage], second: Sequence[ChatMessage]) -> bool:

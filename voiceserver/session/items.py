@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from voiceserver.engine.messages import ToolCall
+
 PartKind = Literal["input_text", "input_audio", "output_text", "output_audio"]
 ItemKind = Literal["message", "function_call", "function_call_output"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -72,3 +74,9 @@ def assistant_message(item_id: str, text: str, *, spoken: bool, status: ItemStat
     """The assistant's message, spoken or written."""
     part = Part("output_audio" if spoken else "output_text", text)
     return Item(item_id, role="assistant", parts=(part,), status=status)
+
+
+def function_call(item_id: str, call: ToolCall) -> Item:
+    """A function call of the assistant's."""
+    kind: ItemKind = "function_call"
+    return Item(item_id, kind, call_id=call.call_id, name=call.name, arguments=call.arguments)

@@ -24,6 +24,14 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class CalledItem:
+    """A function call that ends a reply, and where it stands in the conversation."""
+
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True)
 class ReplyInfo:
     """A reply as it stands at the moment of the notice."""
 
@@ -40,6 +48,14 @@ class ReplyInfo:
     item: Item | None = None  # once it has been begun
     usage: Usage = field(default_factory=Usage)
     concealed_frames: int = 0  # of the audio: what the model made there was no sound
+    calls: tuple[CalledItem, ...] = ()  # with the end
+    thinker_failure: str = ""  # why the thinker did not finish; an apology was made of it
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All that it has put out, in order."""
+        message = () if self.item is None else (self.item,)
+        return (*message, *(called.item for called in self.calls))
 
 
 # --- towards the engine ---------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from voiceserver.engine.messages import (
 )
 from voiceserver.session.conversation import Spoken
 from voiceserver.session.items import Item, ItemStatus, assistant_message
-from voiceserver.session.notices import ReplyInfo, ReplyStatus, Usage
+from voiceserver.session.notices import CalledItem, ReplyInfo, ReplyStatus, TurnTimed, Usage
 from voiceserver.session.settings import ReplyOptions
 from voiceserver.session.timing import TurnMarks
 
@@ -46,6 +46,7 @@ class Reply:
     timed: bool = False  # its timing has been reported
     usage: Usage = field(default_factory=Usage)
     concealed_frames: int = 0
+    thinker_failure: str = ""
     previous_item_id: str | None = None
 
     def written(self, text: str) -> str:
@@ -88,6 +89,20 @@ class Reply:
         """What was said of it, and when."""
         return Spoken(self.text[: self.sent_chars], tuple(self.words[: self.words_sent]))
 
+    def timing(self, first_audio_s: float | None) -> TurnTimed:
+        """How long the steps of its turn took; reported once."""
+        self.timed, marks = True, self.marks
+        marks.first_audio_s = first_audio_s
+        return TurnTimed(
+            response_id=self.response_id,
+            item_id=self.answers_item_id,
+            speech_end_ms=marks.speech_end_ms,
+            end_of_turn_ms=marks.since_speech_ms(marks.end_of_turn_s),
+            recognised_ms=marks.since_speech_ms(marks.recognised_s),
+            first_text_ms=marks.since_speech_ms(marks.first_text_s),
+            first_audio_ms=marks.since_speech_ms(marks.first_audio_s),
+        )
+
     def item(self, status: ItemStatus) -> Item:
         """Its item as it stands."""
         text = self.text[: self.sent_chars]
@@ -101,6 +116,7 @@ class Reply:
         error_code: str | None = None,
         error_message: str = "",
         item: Item | None = None,
+        calls: tuple[CalledItem, ...] = (),
     ) -> ReplyInfo:
         """A snapshot for a notice."""
         return ReplyInfo(
@@ -117,4 +133,6 @@ class Reply:
             item=item,
             usage=self.usage,
             concealed_frames=self.concealed_frames,
+            calls=calls,
+            thinker_failure=self.thinker_failure,
         )

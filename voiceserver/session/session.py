@@ -11,6 +11,7 @@ from collections.abc import Callable
 from voiceserver.config import Limits
 from voiceserver.engine.messages import (
     AudioDelta,
+    EngineReady,
     FromEngine,
     Recognised,
     ResponseEnded,
@@ -165,8 +166,17 @@ class Session:
 
     # --- from the engine ---------------------------------------------------------------------
 
-    def engine_ready(self, voice_rate_hz: int, *, hears_audio: bool) -> None:
-        """Learn what the engine's voice is like, and whether it answers to audio itself."""
+    def engine_ready(
+        self,
+        voice_rate_hz: int,
+        *,
+        hears_audio: bool,
+        calls_tools: bool = False,
+        dialogue_chars: int = EngineReady.dialogue_chars,
+    ) -> None:
+        """Learn what the engine's voice is like, and what it can read, hear and call."""
+        self.conversation.reads_calls = calls_tools
+        self.conversation.dialogue_chars = dialogue_chars
         self.speaker.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio
         self._hear_from(self.ears.heard_from_sample)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.engine.messages import ChatMessage
+from voiceserver.engine.messages import NO_TOOLS, ChatMessage, Tools
 
 DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
 MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
@@ -50,6 +50,7 @@ class SessionSettings:
     max_tokens: int = DEFAULT_REPLY_TOKENS
     temperature: float = 0.0  # greedy: a small model is soundest so
     max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
+    tools: Tools = NO_TOOLS
 
     def reply_options(self) -> ReplyOptions:
         """How a reply is made that the client did not ask for one by one."""
@@ -59,6 +60,7 @@ class SessionSettings:
             temperature=self.temperature,
             instructions=self.instructions,
             max_output_tokens=self.max_output_tokens,
+            tools=self.tools,
         )
 
 
@@ -71,6 +73,7 @@ class ReplyOptions:
     temperature: float
     instructions: str
     max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
+    tools: Tools = NO_TOOLS
     metadata: dict[str, str] | None = None
     in_conversation: bool = True
     dialogue: tuple[ChatMessage, ...] | None = None  # read this instead of the conversation

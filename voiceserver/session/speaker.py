@@ -7,9 +7,10 @@ late output is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from voiceserver.engine.messages import (
+    NO_TOOLS,
     AudioDelta,
     Cancel,
     ChatMessage,
@@ -17,9 +18,12 @@ from voiceserver.engine.messages import (
     Respond,
     ResponseEnded,
     TextDelta,
+    ToolCall,
 )
 from voiceserver.session.conversation import Conversation
+from voiceserver.session.items import function_call
 from voiceserver.session.notices import (
+    CalledItem,
     Effect,
     ReplyAudio,
     ReplyCreated,
@@ -28,7 +32,6 @@ from voiceserver.session.notices import (
     ReplyStatus,
     ReplyText,
     TellEngine,
-    TurnTimed,
     Usage,
 )
 from voiceserver.session.playout import Playout
@@ -127,6 +130,8 @@ class Speaker:
             max_tokens=options.max_tokens,
             temperature=options.temperature,
             item_id=reply.item_id,
+            open_ended=options.max_output_tokens == "inf",
+            tools=options.tools if self._conversation.reads_calls else NO_TOOLS,
         )
         self._put(TellEngine(respond))
 
@@ -180,6 +185,7 @@ class Speaker:
     def _engine_ended(self, reply: Reply, ended: ResponseEnded) -> None:
         reply.usage = Usage(ended.prompt_tokens, ended.text_tokens, ended.audio_frames)
         reply.concealed_frames = ended.concealed_frames
+        reply.thinker_failure = ended.thinker_failure
         if ended.reason is EndReason.FAILED:
             message = ended.message or "The reply could not be made."
             self._finish(reply, "failed", error_code="reply_failed", error_message=message)
@@ -188,7 +194,7 @@ class Speaker:
         if ended.reason is EndReason.MAX_TOKENS:
             self._finish(reply, "incomplete", reason="max_output_tokens")
         else:
-            self._finish(reply, "completed")
+            self._finish(reply, "completed", calls=ended.calls)
 
     def _begin_item(self, reply: Reply) -> None:
         if reply.item_begun:
@@ -204,22 +210,8 @@ class Speaker:
             self._put(ReplyText(reply.info("in_progress"), delta))
 
     def _report_timing(self, reply: Reply, first_audio_s: float | None) -> None:
-        marks = reply.marks
-        if reply.timed:
-            return
-        reply.timed = True
-        marks.first_audio_s = first_audio_s
-        self._put(
-            TurnTimed(
-                response_id=reply.response_id,
-                item_id=reply.answers_item_id,
-                speech_end_ms=marks.speech_end_ms,
-                end_of_turn_ms=marks.since_speech_ms(marks.end_of_turn_s),
-                recognised_ms=marks.since_speech_ms(marks.recognised_s),
-                first_text_ms=marks.since_speech_ms(marks.first_text_s),
-                first_audio_ms=marks.since_speech_ms(marks.first_audio_s),
-            )
-        )
+        if not reply.timed:
+            self._put(reply.timing(first_audio_s))
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -276,6 +268,7 @@ class Speaker:
         reason: str | None = None,
         error_code: str | None = None,
         error_message: str = "",
+        calls: Sequence[ToolCall] = (),
     ) -> None:
         self._reply = None
         item = None
@@ -288,6 +281,17 @@ class Speaker:
                     if reply.heard_s is not None:
                         self._conversation.cut_to_heard(item.item_id, reply.heard_s)
         info = reply.info(
-            status, reason=reason, error_code=error_code, error_message=error_message, item=item
+            status,
+            reason=reason,
+            error_code=error_code,
+            error_message=error_message,
+            item=item,
+            calls=tuple(self._called(reply, call) for call in calls),
         )
         self._put(ReplyDone(info, reply.previous_item_id))
+
+    def _called(self, reply: Reply, call: ToolCall) -> CalledItem:
+        """A function call as an item, after what the reply has said."""
+        item = function_call(self._new_id("item"), call)
+        before = self._conversation.add(item) if reply.options.in_conversation else None
+        return CalledItem(item, before)

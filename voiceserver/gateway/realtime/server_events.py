@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.wire_items import item_wire
 from voiceserver.session.items import Item
-from voiceserver.session.notices import ReplyInfo, Usage
+from voiceserver.session.notices import CalledItem, ReplyInfo, Usage
 
 Wire = dict[str, Any]
 
@@ -107,7 +109,7 @@ def response_wire(reply: ReplyInfo, settings: RealtimeSettings, conversation_id:
         "id": reply.response_id,
         "status": reply.status,
         "status_details": _status_details(reply),
-        "output": [item_wire(reply.item)] if reply.item is not None else [],
+        "output": [item_wire(item) for item in reply.items],
         "conversation_id": conversation_id if reply.in_conversation else None,
         "output_modalities": ["audio" if reply.speak else "text"],
         "max_output_tokens": reply.max_output_tokens,
@@ -135,7 +137,7 @@ def _status_details(reply: ReplyInfo) -> Wire | None:
 
 
 def response_event(kind: str, reply: ReplyInfo, **fields: Any) -> Wire:
-    """A streaming event of the reply's only item and only part."""
+    """A streaming event of the reply's only message and its only part."""
     return {
         "type": f"response.{kind}",
         "response_id": reply.response_id,
@@ -146,14 +148,37 @@ def response_event(kind: str, reply: ReplyInfo, **fields: Any) -> Wire:
     }
 
 
-def output_item_event(kind: str, reply: ReplyInfo, item: Item, *, begun_only: bool) -> Wire:
+def output_item_event(
+    kind: str, reply: ReplyInfo, item: Item, *, begun_only: bool = False, output_index: int = 0
+) -> Wire:
     """response.output_item.added and .done."""
     return {
         "type": f"response.output_item.{kind}",
         "response_id": reply.response_id,
-        "output_index": 0,
+        "output_index": output_index,
         "item": item_wire(item, begun_only=begun_only),
     }
+
+
+def call_events(reply: ReplyInfo, called: CalledItem, output_index: int) -> Iterator[Wire]:
+    """All events of a function call, from its beginning to its end."""
+    item, before = called.item, called.previous_item_id
+    begun = replace(item, status="in_progress", arguments="")
+    address = {
+        "response_id": reply.response_id,
+        "item_id": item.item_id,
+        "output_index": output_index,
+        "call_id": item.call_id,
+    }
+    kind = "response.function_call_arguments"
+    yield output_item_event("added", reply, begun, output_index=output_index)
+    if reply.in_conversation:
+        yield item_event("added", begun, before, begun_only=False)
+    yield {"type": f"{kind}.delta", **address, "delta": item.arguments}
+    yield {"type": f"{kind}.done", **address, "name": item.name, "arguments": item.arguments}
+    if reply.in_conversation:
+        yield item_event("done", item, before, begun_only=False)
+    yield output_item_event("done", reply, item, output_index=output_index)
 
 
 def part_wire(reply: ReplyInfo, text: str) -> Wire:
