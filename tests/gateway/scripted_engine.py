@@ -54,6 +54,8 @@ def reply_text(respond: m.Respond) -> str:
     last = respond.dialogue[-1].text if respond.dialogue else "nothing"
     if respond.dialogue and respond.dialogue[-1].start_sample is not None:
         last = "your voice"
+    if "call" in last and respond.tools.functions:
+        return "" if "silently" in last else "One moment please."
     if "fail" in last:
         return "!"
     if "flood" in last:
@@ -61,6 +63,18 @@ def reply_text(respond: m.Respond) -> str:
     if "long" in last:
         return " ".join(f"word{i}" for i in range(60)) + "."
     return f"I heard {last}."
+
+
+def calls(respond: m.Respond) -> tuple[m.ToolCall, ...]:
+    """Asked to call, the first function is called; asked to call all, each of them."""
+    last = respond.dialogue[-1].text if respond.dialogue else ""
+    if "call" not in last or respond.tools.choice == "none":
+        return ()
+    called = respond.tools.functions[: None if "call all" in last else 1]
+    return tuple(
+        m.ToolCall(f"call_{respond.response_id[-8:]}_{i}", function.name, '{"city": "Rome"}')
+        for i, function in enumerate(called)
+    )
 
 
 def timed_words(text: str) -> list[m.WordTiming]:
@@ -84,7 +98,8 @@ class ScriptedEngine:
         self._splitter = wire.Splitter()
 
     def run(self) -> None:
-        self.send(m.EngineReady("scripted", self._most_slots, RATE_HZ, FRAME_SAMPLES, self._hears))
+        sizes = (self._most_slots, RATE_HZ, FRAME_SAMPLES)
+        self.send(m.EngineReady("scripted", *sizes, self._hears, calls_tools=True))
         selector = selectors.DefaultSelector()
         selector.register(self._socket, selectors.EVENT_READ)
         while True:
@@ -134,7 +149,7 @@ class ScriptedEngine:
             case m.Respond():
                 text = reply_text(message)
                 slot.reply = Reply(message, timed_words(text), text, time.monotonic())
-                for piece in text.split(" "):
+                for piece in text.split(" ") if text else ():
                     lead = "" if piece == text.split(" ")[0] else " "
                     self.send(self.text_delta(message, lead + piece))
             case m.Cancel(epoch=epoch):
@@ -187,9 +202,8 @@ class ScriptedEngine:
     def ended(
         self, r: m.Respond, reason: m.EndReason, prompt: int, text: int, frames: int, why: str = ""
     ) -> m.ResponseEnded:
-        return m.ResponseEnded(
-            r.session_id, r.epoch, r.response_id, reason, prompt, text, frames, why
-        )
+        address = (r.session_id, r.epoch, r.response_id)
+        return m.ResponseEnded(*address, reason, prompt, text, frames, why, calls=calls(r))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gateway_calls import Gateway, silence, tone
 
-from voiceserver.engine.messages import Respond
+from voiceserver.engine.messages import Respond, ToolCall
 
 
 async def test_a_typed_turn_answered_in_text(gateway: Gateway) -> None:
@@ -68,7 +68,14 @@ async def test_items_are_placed_kept_and_deleted(gateway: Gateway) -> None:
         await caller.send("response.create", response={"instructions": ""})
         await caller.until("response.done")
         dialogue = gateway.told(caller.session_id, Respond)[0].dialogue
-        assert [(m.role, m.text) for m in dialogue] == [("system", "a"), ("user", "b")]
+        assert [(m.role, m.text) for m in dialogue] == [
+            ("system", "a"),
+            ("user", "b"),
+            ("assistant", ""),
+            ("tool", "42"),
+        ]
+        assert dialogue[2].call == ToolCall("k", "n", "{}")
+        assert dialogue[3].call_id == "k"
 
 
 async def test_audio_inside_an_item_is_transcribed_before_it_is_answered(

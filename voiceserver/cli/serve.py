@@ -7,11 +7,12 @@ import errno
 import os
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import typer
 
 from voiceserver.assets import load_manifest, resolve
-from voiceserver.config import DEVICES, ServerConfig
+from voiceserver.config import DEVICES, NANO_SENSES, ServerConfig, ThinkerConfig
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.errors import AssetError, VoiceserverError
 
@@ -27,6 +28,20 @@ def serve(
     device: str | None = typer.Option(
         None, help="auto, cpu or cuda; for Mini-Omni. [VOICESERVER_DEVICE; auto]"
     ),
+    thinker: str | None = typer.Option(
+        None,
+        help="OpenAI-compatible endpoint that writes the replies, such as "
+        "http://127.0.0.1:11434/v1. [VOICESERVER_THINKER; the model's own]",
+    ),
+    thinker_model: str | None = typer.Option(
+        None, help="Its model's name. [VOICESERVER_THINKER_MODEL]"
+    ),
+    thinker_key: str = typer.Option(
+        ThinkerConfig.key_variable, help="Environment variable with its key, if it wants one."
+    ),
+    thinker_patience: float = typer.Option(
+        ThinkerConfig.patience_s, min=0.5, help="Seconds of its silence before we apologise."
+    ),
     verbose: bool = typer.Option(False, help="Log every request."),
 ) -> None:
     """Start the server; fetches missing weights first."""
@@ -41,6 +56,7 @@ def serve(
         model=model if model is not None else config.model,
         weights=weights if weights is not None else config.weights,
         device=device if device is not None else config.device,
+        thinker=_thinker(config, thinker, thinker_model, thinker_key, thinker_patience),
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
     family = _family(config)
@@ -52,6 +68,30 @@ def serve(
     run(config, listener, _address(config), "info" if verbose else "warning")
 
 
+def _thinker(
+    config: ServerConfig, url: str | None, model: str | None, key: str, patience_s: float
+) -> ThinkerConfig | None:
+    """The endpoint asked for by options or by the environment, if any."""
+    given = config.thinker
+    url = url if url is not None else given.url if given else None
+    model = model if model is not None else given.model if given else ""
+    if url is None:
+        return None
+    if not _is_http(url):
+        raise VoiceserverError("--thinker takes a URL such as http://127.0.0.1:11434/v1")
+    if not model:
+        raise VoiceserverError("--thinker needs --thinker-model, the name of the model to ask for")
+    return ThinkerConfig(url, model, key, patience_s)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no URL at all, or a port that is no number
+        return False
+
+
 def _family(config: ServerConfig) -> str:
     """The model's family, which must be able to do what is asked for."""
     family = load_manifest(config.model).family
@@ -59,6 +99,8 @@ def _family(config: ServerConfig) -> str:
         raise VoiceserverError(f"device {config.device}: it may be {', '.join(DEVICES)}")
     if family == "nano" and config.weights is not None:
         raise VoiceserverError(f"model {config.model} does not take a folder of weights")
+    if family != "nano" and config.thinker is not None:
+        raise VoiceserverError(f"model {config.model} writes its replies itself: no --thinker")
     if family == "nano" and config.device == "cuda":
         raise VoiceserverError(f"model {config.model} runs on the CPU only")
     return family
@@ -71,7 +113,7 @@ def _fetch(config: ServerConfig, family: str) -> None:
         resolve(config.model, only=("vad", "turn_end"))
         return
     try:
-        resolve(config.model)
+        resolve(config.model, only=None if config.thinker is None else NANO_SENSES)
     except AssetError as error:
         if family != "mini_omni":
             raise

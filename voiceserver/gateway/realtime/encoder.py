@@ -125,7 +125,9 @@ class Encoder:
             yield ev.response_event("content_part.done", reply, part=part)
             if reply.in_conversation:
                 yield ev.item_event("done", reply.item, previous_item_id, begun_only=False)
-            yield ev.output_item_event("done", reply, reply.item, begun_only=False)
+            yield ev.output_item_event("done", reply, reply.item)
+        for index, called in enumerate(reply.calls, start=0 if reply.item is None else 1):
+            yield from ev.call_events(reply, called, index)
         response = ev.response_wire(reply, self.settings, self._conversation_id)
         yield {"type": "response.done", "response": response}
 

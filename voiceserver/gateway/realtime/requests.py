@@ -109,9 +109,9 @@ class Requests:
             self._shelf.keep(read.item.item_id, sound)
 
     def _reply_options(self, patch: ResponsePatch | None) -> ReplyOptions:
-        options = self.settings.for_session().reply_options()
         if patch is None:
-            return options
+            return self.settings.for_session().reply_options()
+        options = self.settings.with_tools(patch).for_session().reply_options()
         if patch.instructions is not None:
             options = replace(options, instructions=patch.instructions)
         if patch.output_modalities is not None:

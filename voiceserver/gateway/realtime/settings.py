@@ -7,7 +7,13 @@ from typing import Any, Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.errors import ClientError
-from voiceserver.gateway.realtime.patches import Kept, SessionPatch, TurnDetectionPatch
+from voiceserver.gateway.realtime.patches import (
+    Kept,
+    ResponsePatch,
+    SessionPatch,
+    TurnDetectionPatch,
+)
+from voiceserver.gateway.realtime.tools import tools_of
 from voiceserver.gateway.wire_audio import AudioFormat
 from voiceserver.session.settings import (
     DEFAULT_REPLY_TOKENS,
@@ -27,6 +33,7 @@ _KEPT_WHEN_NULL = (
     "max_output_tokens",
     "temperature",
 )
+_OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _OF_REPLIES = (*_KEPT_WHEN_NULL, "output_modalities", "tracing")
 
 
@@ -104,7 +111,13 @@ class RealtimeSettings:
             max_tokens=limit,
             temperature=self.temperature,
             max_output_tokens=self.max_output_tokens,
+            tools=tools_of(self.tools, self.tool_choice, self.parallel_tool_calls),
         )
+
+    def with_tools(self, patch: ResponsePatch) -> RealtimeSettings:
+        """These settings with the tools that one response is given."""
+        given = {name: getattr(patch, name) for name in _OF_TOOLS}
+        return replace(self, **{k: _plain(v) for k, v in given.items() if v is not None})
 
     @property
     def heard_transcription(self) -> Wire | None:
