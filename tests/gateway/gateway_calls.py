@@ -179,10 +179,12 @@ def running_gateway(
     say: str = "turn %d",
     slots: int = 8,
     hears: bool = False,
+    settings: dict[str, Any] | None = None,
     **limits: Any,
 ) -> Iterator[Gateway]:
     """A server in a thread of its own, with the scripted engine."""
     config = ServerConfig(port=free_port(), api_key=api_key, limits=replace(Limits(), **limits))
+    config = replace(config, **(settings or {}))
     command = [sys.executable, str(ENGINE), f"--journal={journal}", f"--say={say}"]
     command += ["--hears"] if hears else []
     app = create_app(config, [*command, f"--slots={slots}", "--socket"])

@@ -19,6 +19,7 @@ from voiceserver.config import EngineConfig, ServerConfig, web_folder
 from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.ephemeral import ClientSecrets
+from voiceserver.gateway.phone.twilio import router as phone_router
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.gateway.realtime.endpoint import router as realtime_router
 from voiceserver.gateway.realtime.secrets_endpoint import router as secrets_router
@@ -74,6 +75,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         expose_headers=["Location"],
     )
     app.include_router(realtime_router)
+    app.include_router(phone_router)
     app.include_router(secrets_router)
     _add_information(app, state, started_at=int(time.time()))
     page = web_folder()

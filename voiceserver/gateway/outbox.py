@@ -63,13 +63,15 @@ class Outbox:
         self._count(self._frames[index], -1)
         del self._frames[index]
 
-    def drop_audio(self, response_id: str) -> None:
-        """Throw away what is still queued of this reply's sound."""
-        kept = [frame for frame in self._frames if frame.response_id != response_id]
+    def drop_audio(self, response_id: str | None = None) -> None:
+        """Throw away what is still queued of this reply's sound; without one, of all sound."""
+        kept: deque[_Frame] = deque()
         for frame in self._frames:
-            if frame.response_id == response_id:
+            if frame.response_id is None or response_id not in (None, frame.response_id):
+                kept.append(frame)
+            else:
                 self._count(frame, -1)
-        self._frames = deque(kept)
+        self._frames = kept
 
     def __len__(self) -> int:
         return len(self._frames)

@@ -2,7 +2,8 @@
 
 Clients play what they get in real time, one item after another, so the end of the sound moves on by
 each piece's duration and never lies in the past when a piece is sent. The client's
-`conversation.item.truncate` tells the truth.
+`conversation.item.truncate` tells the truth. Clients that report what they have played (telephones
+do, see `played`) are believed instead of the clock.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ class Playout:
     """Estimates the listener's position in what was sent."""
 
     def __init__(self) -> None:
+        self.reported = False  # the client reports what it has played: nothing else counts
+        self._reported_s = 0.0  # of the newest item
         self._ends_s = float("-inf")  # when the last sample sent will have been heard
         self._item_id: str | None = None
         self._sent_s = 0.0  # of the newest item
@@ -27,9 +30,15 @@ class Playout:
     def sent(self, item_id: str, duration_s: float, now_s: float) -> None:
         """Note that audio was handed to the client."""
         if item_id != self._item_id:
-            self._item_id, self._sent_s = item_id, 0.0
+            self._item_id, self._sent_s, self._reported_s = item_id, 0.0, 0.0
         self._ends_s = max(self._ends_s, now_s + CLIENT_BUFFER_S) + duration_s
         self._sent_s += duration_s
+
+    def played(self, item_id: str, played_s: float, now_s: float) -> None:
+        """The client reports that it has played this much of an item."""
+        if item_id == self._item_id:
+            self._reported_s = min(played_s, self._sent_s)
+            self._ends_s = now_s + self._sent_s - self._reported_s
 
     def unheard_s(self, now_s: float) -> float:
         """Seconds of sound sent but not yet heard."""
@@ -37,6 +46,8 @@ class Playout:
 
     def heard_s(self, now_s: float) -> float:
         """Seconds of the newest item that have been heard."""
+        if self.reported:
+            return self._reported_s
         return max(0.0, self._sent_s - self.unheard_s(now_s))
 
     def audible(self, now_s: float) -> bool:
