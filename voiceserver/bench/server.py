@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,12 +33,15 @@ def engine_pid(page: str) -> int:
 
 
 @contextmanager
-def server_at(url: str | None, sessions: int | None = None) -> Iterator[RunningServer]:
-    """The server at this address, or one of our own while the context lasts."""
+def server_at(
+    url: str | None, sessions: int | None = None, options: Sequence[str] = ()
+) -> Iterator[RunningServer]:
+    """The server at this address, or one of our own, with these options, in the meantime."""
     if url is not None:
         yield RunningServer(url, url.replace("ws", "http", 1))
         return
     command = [sys.executable, "-m", "voiceserver", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command += options
     if sessions is not None:
         command += ["--sessions", str(sessions)]
     environment = {key: value for key, value in os.environ.items() if key != "VOICESERVER_API_KEY"}
