@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -148,6 +149,9 @@ def _check_values(body: dict[str, Any]) -> None:
                 below += value
             elif isinstance(value, str) and not value.isascii():
                 _check_text(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                message = "The event is not valid JSON: it holds a number past all bounds."
+                raise InvalidEvent(message, code="invalid_json")
         if not below:
             return
         level = below

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 MOST_TEXT_CHARS = 32_768
 Text = Annotated[str, Field(max_length=MOST_TEXT_CHARS)]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
+Names = Annotated[list[Name], Field(max_length=128)]
 Tokens = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
 Modalities = Annotated[list[Literal["audio", "text"]], Field(min_length=1, max_length=2)]
 Metadata = Annotated[
@@ -61,11 +62,15 @@ class TurnDetectionPatch(Tolerant):
 class TranscriptionPatch(Kept):
     model: Name | None = None
     language: Name | None = None
+    languages: Names | None = None
+    keywords: Names | None = None
     prompt: Text | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
 class NoiseReductionPatch(Kept):
     type: Literal["near_field", "far_field"] | None = None
+    strength: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class InputPatch(Tolerant):
@@ -110,15 +115,30 @@ class FunctionTool(Kept):
 class McpTool(Kept):
     type: Literal["mcp"]
     server_label: Name
+    server_url: Name | None = None
+    server_description: Text | None = None
+    authorization: Text | None = None
+    headers: dict[Name, Text] | None = None
+    allowed_tools: Names | dict[Name, Any] | None = None
+    require_approval: Literal["always", "never"] | dict[Name, Any] | None = None
 
 
 class ToolChoice(Kept):
-    type: Name
+    """One tool that must be called."""
+
+    type: Literal["function", "mcp"]
+    name: Name | None = None
+    server_label: Name | None = None
+
+
+class TokenLimits(Kept):
+    post_instructions: Annotated[int, Field(ge=0)] | None = None
 
 
 class RetentionRatio(Kept):
     type: Literal["retention_ratio"]
     retention_ratio: Annotated[float, Field(ge=0, le=1)]
+    token_limits: TokenLimits | None = None
 
 
 class Tracing(Kept):
@@ -145,7 +165,7 @@ class SessionPatch(Tolerant):
     parallel_tool_calls: bool | None = None
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     tracing: Literal["auto"] | Tracing | None = None
-    include: Annotated[list[Name], Field(max_length=16)] | None = None
+    include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
     audio: AudioPatch | None = None
 
 

@@ -17,7 +17,7 @@ from voiceserver.session.items import Item
 from voiceserver.session.session import Session
 from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, ReplyOptions
 
-_SAMPLE_BYTES = 2
+_MOST_WAITING_BYTES = 16 * 2**20  # about nine minutes
 
 
 class Requests:
@@ -103,6 +103,13 @@ class Requests:
                     param=f"item.content.{index}.audio",
                 )
             decoded[index] = InputAudio(self.settings.input_format).decode_whole(clip)
+        waiting = sum(map(len, (*self.clips.values(), *decoded.values())))
+        if decoded and waiting > _MOST_WAITING_BYTES:
+            raise ClientError(
+                "Too much audio inside items is waiting to be transcribed; wait for some of it.",
+                code="item_audio_overflow",
+                param="item.content",
+            )
         self._session.create_item(read.item, event.previous_item_id)
         for index, sound in decoded.items():
             self.clips[read.item.item_id, index] = sound
