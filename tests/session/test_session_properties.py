@@ -45,7 +45,7 @@ class Conversing(RuleBasedStateMachine):
         self.session = Session(
             "s", SessionSettings(), LIMITS, lambda prefix: f"{prefix}{next(numbers)}"
         )
-        self.session.engine_ready(RATE_HZ, hears_audio=self.engine_hears)
+        self.session.engine_ready(RATE_HZ, hears_audio=self.engine_hears, calls_tools=True)
         self.now_s = 0.0
         self.listened = 0  # the engine's own sample clock
         self.connected = True
@@ -75,6 +75,7 @@ class Conversing(RuleBasedStateMachine):
                 case n.ReplyDone(reply):
                     assert self.active() == [reply.response_id]
                     self.done[reply.response_id] += 1
+                    assert reply.status == "completed" or not reply.calls
                     if reply.item is not None:
                         assert len(reply.item.text) == self.sent_text[reply.response_id]
                 case n.ItemAdded(item):
@@ -107,7 +108,7 @@ class Conversing(RuleBasedStateMachine):
         """Every message says something; spans lie in what this engine has heard."""
         for message in dialogue:
             if message.start_sample is None:
-                assert message.text
+                assert message.text or message.call
                 continue
             assert self.engine_hears
             assert message.end_sample is not None
@@ -155,7 +156,10 @@ class Conversing(RuleBasedStateMachine):
         self.take()
 
     @precondition(lambda self: self.responds)
-    @rule(back=st.integers(0, 3), kind=st.sampled_from(["text", "audio", "audio", "end", "fail"]))
+    @rule(
+        back=st.integers(0, 3),
+        kind=st.sampled_from(["text", "audio", "audio", "end", "call", "fail"]),
+    )
     def replies(self, back: int, kind: str) -> None:
         """Output of any reply ever asked for: of an ended one it is late, and must vanish."""
         r = self.responds[-1 - back % len(self.responds)]
@@ -171,7 +175,9 @@ class Conversing(RuleBasedStateMachine):
                 self.session.engine_said(audio, self.now_s)
             case _:
                 reason = m.EndReason.FAILED if kind == "fail" else m.EndReason.COMPLETED
-                self.session.engine_said(m.ResponseEnded(*address, reason, 1, 2, 3), self.now_s)
+                calls = (m.ToolCall("k", "look", "{}"),) if kind == "call" else ()
+                ended = m.ResponseEnded(*address, reason, 1, 2, 3, calls=calls)
+                self.session.engine_said(ended, self.now_s)
         self.take()
         if stale:
             assert (sum(self.sent_text.values()), sum(self.done.values())) == before
@@ -220,6 +226,14 @@ class Conversing(RuleBasedStateMachine):
         self.try_request(lambda: self.session.create_item(item, after))
         if not known:
             self.added[item_id] = min(self.added[item_id], 1)  # a deleted id may come again
+
+    @rule(item_id=st.sampled_from(["r", "q"]))
+    def give_result(self, item_id: str) -> None:
+        result = Item(item_id, "function_call_output", call_id="k", output="42")
+        known = item_id in self.session.conversation
+        self.try_request(lambda: self.session.create_item(result, None))
+        if not known:
+            self.added[item_id] = min(self.added[item_id], 1)
 
     @rule(place=st.integers(0, 9))
     def delete_item(self, place: int) -> None:

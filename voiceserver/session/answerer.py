@@ -5,6 +5,8 @@ Stands between what was heard and the speaker; keeps only the turns that still w
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from voiceserver.errors import ClientError
 from voiceserver.session.conversation import Conversation, same_dialogue
 from voiceserver.session.items import Item
@@ -79,7 +81,7 @@ class Answerer:
     def requested(self, options: ReplyOptions, marks: TurnMarks) -> None:
         """The client asks for a reply; one to a tool's result waits until the assistant is done."""
         if (active := self._speaker.active) is not None:
-            if self._asked is None and self._has_new_result(active):
+            if self._asked is None and self._answers_new_result(options, active):
                 self._asked = options
                 return
             raise ClientError(
@@ -93,12 +95,14 @@ class Answerer:
         self._speaker.begin(options, None, self._conversation.last_id or "", marks)
         self.run_waiting()
 
-    def _has_new_result(self, active: Reply) -> bool:
-        """Whether the newest item is a tool's result which the reply under way has not read."""
-        newest = self._conversation.get(self._conversation.last_id or "")
-        if newest is None or newest.kind != "function_call_output" or active.dialogue is None:
+    def _answers_new_result(self, options: ReplyOptions, active: Reply) -> bool:
+        """Whether a tool's result has come which the reply under way has not read."""
+        of_conversation = options.in_conversation and options.dialogue is None
+        if not of_conversation or not self._conversation.reads_calls or active.dialogue is None:
             return False
-        return all(message.item_id != newest.item_id for message in active.dialogue)
+        read = {message.item_id for message in active.dialogue}
+        newer = takewhile(lambda i: i.item_id not in read, reversed(self._conversation.items()))
+        return any(item.kind == "function_call_output" for item in newer)
 
     def run_waiting(self) -> None:
         """Start the reply that waits for audio to be read, if all of it is read now."""

@@ -44,6 +44,7 @@ STALL = "stall"  # nothing more comes until the client goes
 SCRIPTS: dict[str, list[str]] = {
     "hello": [": a comment\n\n", *words("Hello there."), event({}, "stop"), USAGE, DONE],
     "separators": [*words("one\u2028two"), event({}, "stop"), DONE],
+    "one piece": [event({"content": "word " * 200}), event({}, "stop"), DONE],
     "no done": [*words("Fine."), event({}, "stop")],
     "length": [*words("It goes on and"), event({}, "length"), DONE],
     "nothing": [STALL],

@@ -11,7 +11,12 @@ from fake_endpoint import FakeEndpoint
 from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage, EndReason, Function, ToolCall, Tools
-from voiceserver.engine.thinking.remote import APOLOGY, APOLOGY_MIDWAY, RemoteThinker
+from voiceserver.engine.thinking.remote import (
+    APOLOGY,
+    APOLOGY_MIDWAY,
+    PORTION_CHARS,
+    RemoteThinker,
+)
 from voiceserver.engine.thinking.thinker import Thinking
 
 PATIENCE_S = 60.0  # other work may share the machine
@@ -107,6 +112,15 @@ def test_streams_of_other_habits(
 ) -> None:
     said, end = make().reply(asked)
     assert (said, end.ended, end.failure) == (text, reason, "")
+
+
+def test_a_text_that_comes_in_one_piece_is_taken_in_portions(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.thinker.begin(0, task("one piece"))
+    bench.wait(0)
+    [first] = bench.thinker.step([0])
+    assert len(first.text) == PORTION_CHARS
+    assert first.text + bench.finish(0)[0] == "word " * 200
 
 
 @pytest.mark.parametrize(

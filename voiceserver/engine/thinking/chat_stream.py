@@ -12,6 +12,15 @@ from voiceserver.engine.messages import EndReason, ToolCall
 
 MOST_LINE_BYTES = 2**20
 _DONE = "[DONE]"
+# What reading JSON of an unexpected shape may raise.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class ChatFailed(Exception):
@@ -62,7 +71,7 @@ class ChatStream:
             return None
         try:
             return self._take(json.loads(data))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except _UNREADABLE:
             raise ChatFailed("malformed", "an event of the stream cannot be read") from None
 
     def _take(self, event: Any) -> str | None:

@@ -21,6 +21,7 @@ from voiceserver.engine.thinking.chat_stream import ChatFailed, ChatStream, Even
 
 CONNECT_S = 4.0
 MOST_REPLY_CHARS = 16_000  # a quarter of an hour of speech
+MOST_STREAM_BYTES = 2**23  # with all the wrapping of every token
 _MISUNDERSTOOD = (400, 422)  # how endpoints say that they do not know a field
 
 
@@ -86,8 +87,11 @@ class ChatEndpoint:
     async def _texts(
         self, response: httpx.Response, stream: ChatStream
     ) -> AsyncGenerator[str, None]:
-        lines, chars = EventLines(), 0
+        lines, chars, received_bytes = EventLines(), 0, 0
         async for data in response.aiter_bytes():
+            received_bytes += len(data)
+            if received_bytes > MOST_STREAM_BYTES:
+                raise ChatFailed("too_long", "the stream does not end")
             for line in lines.feed(data):
                 text = stream.take(line)
                 if text is not None:

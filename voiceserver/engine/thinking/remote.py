@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 APOLOGY = "Sorry, I cannot think of an answer right now. Please try again in a moment."
 APOLOGY_MIDWAY = "... Sorry, I have lost the thread. Please ask me again."
 DIALOGUE_CHARS = 48_000  # about 12,000 tokens
+PORTION_CHARS = 200  # of text at once: pronouncing it must not hold up those who speak
 
 
 @dataclass(eq=False)
@@ -113,9 +114,10 @@ class RemoteThinker:
         try:
             async with aclosing(self._endpoint.reply(thought.task, stream)) as texts:
                 async for text in texts:
-                    if text:
+                    for begin in range(0, len(text), PORTION_CHARS):
                         begun = True
-                        self._put(thought, Thinking(thought.slot, text))
+                        portion = text[begin : begin + PORTION_CHARS]
+                        self._put(thought, Thinking(thought.slot, portion))
             last = _ended(thought.slot, stream)
         except ChatFailed as failure:
             log.warning("the thinker at %s: %s", self._endpoint.where, failure)
