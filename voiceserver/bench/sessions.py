@@ -17,7 +17,7 @@ from voiceserver.assets import resolve
 from voiceserver.bench.card import model_card
 from voiceserver.bench.report import Goal, Report, quantile
 from voiceserver.bench.subject import Subject
-from voiceserver.bench.talkers import CHUNK_S, Talker
+from voiceserver.bench.talkers import CHUNK_S, REPLY_TOKENS, Talker
 from voiceserver.config import EngineConfig
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.loop import Loop
@@ -62,6 +62,7 @@ class Measured:
     chunks_ms: list[float] = field(default_factory=list)
     first_audio_ms: list[float] = field(default_factory=list)
     late_frames: int = 0
+    gaps_s: float = 0.0
 
     @property
     def late_per_minute(self) -> float:
@@ -75,6 +76,7 @@ class Measured:
             "first_audio_p99_ms": quantile(self.first_audio_ms, 0.99),
             "late_frames": self.late_frames,
             "late_frames_per_minute": round(self.late_per_minute, 1),
+            "gaps_ms_per_minute": round(self.gaps_s * 60_000.0 / self.seconds, 1),
         }
 
 
@@ -189,6 +191,7 @@ def converse(machine: Machine, count: int, seconds: float) -> Measured:
     machine.say(*(CloseSession(name) for name in talkers))
     machine.tick()
     measured.late_frames = sum(talker.late_frames for talker in talkers.values())
+    measured.gaps_s = sum(talker.gaps_s for talker in talkers.values())
     measured.first_audio_ms = [ms for t in talkers.values() for ms in t.first_audio_ms]
     return measured
 
@@ -199,9 +202,9 @@ def _report(subject: Subject, family: MiniOmniFamily, results: Sequence[Measured
     report = Report(
         title="sessions",
         what=f"{subject.described()}: users speak three seconds of nine and hear the reply in six, "
-        f"each at another point of it. Work is what the engine does in a chunk of "
-        f"{CHUNK_S * 1000:.0f} ms: listen, read, step, decode. A frame is late when it comes "
-        "after all sound before it was heard.",
+        f"each at another point of it; the text of a reply ends after {REPLY_TOKENS} tokens. "
+        f"Work is what the engine does in a chunk of {CHUNK_S * 1000:.0f} ms: listen, read, step, "
+        "decode. A frame is late when it comes after all sound before it was heard.",
         headings=(
             "sessions",
             "chunk p50 ms",
@@ -210,6 +213,7 @@ def _report(subject: Subject, family: MiniOmniFamily, results: Sequence[Measured
             "first audio p99 ms",
             "late frames",
             "late a minute",
+            "gaps ms a minute",
         ),
         card=model_card(family.config, subject.device, rows, context),
     )

@@ -25,6 +25,7 @@ CHUNK_S = 0.16
 CHUNK_SAMPLES = round(CHUNK_S * LISTEN_RATE_HZ)
 SPEAKS_CHUNKS = 19  # three seconds
 TURN_CHUNKS = 56  # nine seconds: the rest of it hears the reply
+REPLY_TOKENS = 30  # of text, as two sentences have; random weights would never end it
 DIALOGUE_MESSAGES = 16
 VOICE_RATE_HZ = 24_000
 
@@ -42,6 +43,7 @@ class Talker:
     session_id: str
     offset: float  # share of a turn
     late_frames: int = 0
+    gaps_s: float = 0.0  # silence before late frames
     first_audio_ms: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Talker:
 
     def forget(self) -> None:
         """What was measured so far does not count."""
-        self.late_frames = 0
+        self.late_frames, self.gaps_s = 0, 0.0
         self.first_audio_ms.clear()
 
     def chunk(self, index: int, now_s: float) -> list[ToEngine]:
@@ -78,8 +80,9 @@ class Talker:
                 if self._asked_s is not None:
                     self.first_audio_ms.append((now_s - self._asked_s) * 1000)
                     self._asked_s = None
-                elif self._playout.ahead_s(now_s) == 0.0:
+                elif (gap_s := self._playout.silent_s(now_s)) > 0.0:
                     self.late_frames += 1
+                    self.gaps_s += gap_s
                 duration_s = len(pcm16) / (2 * VOICE_RATE_HZ)
                 self._sent_s += duration_s
                 self._playout.add(duration_s, now_s)
@@ -110,7 +113,7 @@ class Talker:
             response_id=f"{self.session_id}-{self._turns}",
             dialogue=tuple(self._dialogue),
             speak=True,
-            max_tokens=512,
+            max_tokens=REPLY_TOKENS,
             temperature=0.0,
             item_id=f"a{self._turns}",
         )

@@ -130,6 +130,9 @@ class Shape:
     calls_tools: bool = False
     dialogue_chars: int = EngineReady.dialogue_chars
     gathers: bool = False  # one step of several slots costs much less than a step of each
+    # Sound ahead below which a session is in danger of a gap: then only such sessions are stepped,
+    # so that nobody's comfort delays somebody's first sound.
+    urgent_frames: float = 1.5
 
     @property
     def frame_s(self) -> float:

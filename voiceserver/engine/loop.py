@@ -55,10 +55,6 @@ from voiceserver.engine.slots import Slots
 
 log = logging.getLogger(__name__)
 
-# Sound ahead below which a session is in danger of a gap: then only such sessions are stepped, so
-# that nobody's comfort delays somebody's first sound.
-URGENT_FRAMES = 1.5
-
 
 @dataclass
 class Reply:
@@ -220,7 +216,8 @@ class Loop:
 
     def _urgent(self, candidates: Sequence[int]) -> list[int]:
         """Slots about to fall silent, or not yet heard at all."""
-        now_s, soon_s = self._clock.now_s(), URGENT_FRAMES * self._family.shape.frame_s
+        shape, now_s = self._family.shape, self._clock.now_s()
+        soon_s = shape.urgent_frames * shape.frame_s
         return [s for s in candidates if self._replies[s].playout.ahead_s(now_s) < soon_s]
 
     def _due_in_s(self, slot: int, patience_s: float = 0.0) -> float:

@@ -21,6 +21,10 @@ class Playout:
         """Sound made and not yet heard, in seconds."""
         return 0.0 if self._empty_at_s is None else max(0.0, self._empty_at_s - now_s)
 
+    def silent_s(self, now_s: float) -> float:
+        """How long everything made so far has been heard; 0 while there is sound ahead."""
+        return 0.0 if self._empty_at_s is None else max(0.0, now_s - self._empty_at_s)
+
     def add(self, duration_s: float, now_s: float) -> float:
         """Count sound just made; return how many seconds from now it will begin to be heard."""
         begins_in_s = self.ahead_s(now_s)

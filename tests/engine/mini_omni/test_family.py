@@ -18,6 +18,7 @@ from voiceserver.engine.mini_omni.turns import rows_of
 from voiceserver.nn.mini_omni import prompts
 from voiceserver.nn.mini_omni.prompts import Task
 from voiceserver.nn.mini_omni.vocabulary import STREAMS
+from voiceserver.nn.whisper.live import LiveEncoder
 
 from .table import FRAME_SAMPLES, HELLO, SLOTS, Table, files, read, speak_turn, speech
 
@@ -48,6 +49,27 @@ def test_what_was_heard_live_is_the_published_prompt_in_both_rows(table: Table) 
         assert np.array_equal(ids[-1:], prompts.answer(task).numpy())
 
 
+def test_the_end_of_a_turn_is_encoded_once_for_answer_and_transcript(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    finish = LiveEncoder.finish
+
+    def counted(encoder: LiveEncoder, slot: int, samples: int | None = None) -> torch.Tensor:
+        looks.append(slot)
+        return finish(encoder, slot, samples)
+
+    monkeypatch.setattr(LiveEncoder, "finish", counted)
+    turn = speak_turn(table, 0)
+    assert turn.end_sample is not None
+    table.ask(0, [turn])
+    table.family.recognise(0, 1, 0, turn.end_sample, True)
+    table.finish(0)
+    table.settle()
+    assert [t.request_id for t in table.transcripts()] == [1]
+    assert looks == [0]
+
+
 def test_a_turn_heard_live_is_answered_as_one_heard_at_once(table: Table) -> None:
     turn = speak_turn(table, 0)
     table.family.hear(1, speech(1.0))
@@ -66,7 +88,7 @@ def test_a_gpus_pace_changes_nothing_of_what_is_said(table: Table, random_mini_o
     bell = threading.Event()
     checkpoint = load(CheckpointFiles.in_folder(folder), torch.device("cpu"))
     microphones = Microphones(vad, turn_end, SLOTS, bell.set, threads=2)
-    pace = Pace(piece=64, rows=32, scratch=2, codec_thread=False)
+    pace = Pace(64, 32, 2, 64, codec_thread=False, urgent_frames=1.5, lead_frames=2)
     family = MiniOmniFamily(checkpoint, microphones, SLOTS, bell.set, pace)
     other = Table(family, bell)
     for slot in range(SLOTS):
@@ -95,6 +117,8 @@ def test_a_typed_turn_is_answered_aloud(table: Table) -> None:
     [said] = table.finish(0)
     assert said.ended is not None
     assert len(said.samples) == said.ended.audio_frames * FRAME_SAMPLES > 0
+    first = next(piece for piece in said.pieces if len(piece))
+    assert len(first) >= min(2 * FRAME_SAMPLES, len(said.samples))  # a lead, on a CPU
     typed = prompts.typed([1])
     assert np.array_equal(read(table, 0)[0, :STREAMS], typed[0].numpy())
 

@@ -131,3 +131,15 @@ def test_codes_that_are_no_sound_are_counted(tokenizer: Tokenizer) -> None:
     take_all(reply, iter(columns))
     assert reply.concealed_frames == 1
     assert reply.closing(3).concealed_frames == 1
+
+
+def test_sound_is_let_out_once_there_is_a_lead_and_none_is_lost(tokenizer: Tokenizer) -> None:
+    sound = np.arange(60, dtype=np.float32)
+    pieces = np.split(sound, [10, 25, 40])
+    reply = new_reply(tokenizer)
+    out = [reply.let_out(piece, 20, last=False) for piece in pieces]
+    assert [len(piece) for piece in out] == [0, 25, 15, 20]
+    assert np.array_equal(np.concatenate(out), sound)
+    short = new_reply(tokenizer)
+    assert len(short.let_out(sound[:5], 20, last=False)) == 0
+    assert np.array_equal(short.let_out(sound[5:8], 20, last=True), sound[:8])

@@ -33,7 +33,7 @@ class Spy(Steps):
 
 def new_reader() -> tuple[RowReader, Spy, Features]:
     steps, features = Spy(), Features()
-    return RowReader(steps, features, rows=5, piece=PIECE), steps, features
+    return RowReader(steps, features, [PIECE] * 5), steps, features
 
 
 def read_all(reader: RowReader, row: int) -> None:

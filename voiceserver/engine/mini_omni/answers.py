@@ -47,6 +47,7 @@ class Answers:
         tokenizer: Tokenizer,
         *,
         rows_at_once: int,
+        lead_samples: int = 0,
     ) -> None:
         self._turns = turns
         self._rows = rows
@@ -54,6 +55,7 @@ class Answers:
         self._sound = sound
         self._tokenizer = tokenizer
         self._rows_at_once = rows_at_once  # that read in one pass
+        self._lead_samples = lead_samples  # made before a reply begins to be heard
         self._rate = SpeakingRate()
         self._replies: dict[int, Reply] = {}  # by slot
         self._questions: dict[int, Rows] = {}  # what replies being read for come after
@@ -227,9 +229,10 @@ class Answers:
         return made
 
     def _sounded(self, sounded: Sounded, made: list[Made]) -> None:
-        slot, samples = sounded.slot, sounded.samples
+        slot = sounded.slot
         reply = self._replies[slot]
         reply.undecoded -= 1
+        samples = reply.let_out(sounded.samples, self._lead_samples, sounded.last)
         words = reply.words.sound(len(samples) / self._sound.rate_hz)
         if sounded.last:
             words += reply.words.finish()

@@ -56,13 +56,17 @@ class Pace:
     piece: int  # columns that a row reads in one call
     rows: int  # that read together
     scratch: int  # rows for transcripts
+    scratch_piece: int  # columns that one of them reads
     codec_thread: bool  # whether the codec has a core of its own
+    urgent_frames: float  # sound ahead that covers a step, a scratch row's piece and the codec
+    lead_frames: int = 0  # made before a reply is heard, where steps take about as long as sound
 
     @classmethod
     def on(cls, device: torch.device, slots: int) -> Pace:
         if device.type == "cpu":
-            return cls(piece=32, rows=1, scratch=1, codec_thread=True)
-        return cls(piece=64, rows=32, scratch=max(1, slots // 16), codec_thread=False)
+            return cls(32, 1, 1, 4, codec_thread=True, urgent_frames=2.5, lead_frames=2)
+        scratch = max(1, slots // 16)
+        return cls(64, 32, scratch, 64, codec_thread=False, urgent_frames=1.5)
 
 
 def listening_threads(device: torch.device) -> int:
@@ -92,16 +96,23 @@ class MiniOmniFamily:
         features = Features()
         encoder = LiveEncoder(checkpoint.whisper, slots + pace.scratch)
         self._utterances = Utterances(encoder, microphones, features)
-        rows = RowReader(self._steps, features, 2 * slots + pace.scratch, pace.piece)
+        pieces = [pace.piece] * (2 * slots) + [pace.scratch_piece] * pace.scratch
+        rows = RowReader(self._steps, features, pieces)
         self._rows, self._rows_at_once = rows, pace.rows
         self._turns = TurnReader(self._utterances, rows)
         self._transcriber = Transcriber(
             self._utterances, rows, self._steps, self._tokenizer, slots, pace.scratch
         )
-        voice = SnacVoice(checkpoint.snac, slots)
+        voice = SnacVoice(checkpoint.snac, slots, early=not pace.lead_frames)
         self._sound = Sound(voice, wake, threaded=pace.codec_thread)
         self._answers = Answers(
-            self._turns, rows, self._steps, self._sound, self._tokenizer, rows_at_once=pace.rows
+            self._turns,
+            rows,
+            self._steps,
+            self._sound,
+            self._tokenizer,
+            rows_at_once=pace.rows,
+            lead_samples=pace.lead_frames * voice.frame_samples,
         )
         self._shape = Shape(
             "mini-omni",
@@ -110,6 +121,7 @@ class MiniOmniFamily:
             voice.frame_samples,
             hears_audio=True,
             gathers=True,
+            urgent_frames=pace.urgent_frames,
         )
 
     @classmethod

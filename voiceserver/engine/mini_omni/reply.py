@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from voiceserver.engine.family import Ended, Task
+from voiceserver.engine.family import Ended, Samples, Task
 from voiceserver.engine.messages import EndReason
 from voiceserver.engine.mini_omni.dialogue import FILL_STEPS, Made
 from voiceserver.engine.mini_omni.words import SpeakingRate, Words
@@ -77,6 +77,18 @@ class Reply:
     def __post_init__(self) -> None:
         self._stream = TextStream(self.tokenizer)
         self.words = Words(self.rate)
+        self._held: list[Samples] | None = []  # sound not let out yet; None: it has begun
+
+    def let_out(self, samples: Samples, lead_samples: int, last: bool) -> Samples:
+        """More sound; what of it may be heard now, as nothing is before there is enough."""
+        if self._held is None:
+            return samples
+        self._held.append(samples)
+        held = np.concatenate(self._held)
+        if len(held) < lead_samples and not last:
+            return held[:0]
+        self._held = None
+        return held
 
     @property
     def speaks(self) -> bool:

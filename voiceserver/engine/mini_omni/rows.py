@@ -21,10 +21,11 @@ from voiceserver.nn.mini_omni.vocabulary import STREAMS
 class RowReader:
     """The books of all rows of `steps`."""
 
-    def __init__(self, steps: Steps, features: Features, rows: int, piece: int) -> None:
+    def __init__(self, steps: Steps, features: Features, pieces: Sequence[int]) -> None:
         self._steps = steps
         self._features = features
-        self._piece = piece  # columns
+        self._pieces = pieces  # columns a row reads at once
+        rows = len(pieces)
         self._read = [col.nothing() for _ in range(rows)]
         self._wanted = [col.nothing() for _ in range(rows)]
 
@@ -71,7 +72,7 @@ class RowReader:
         self._read[row] = self._wanted[row] = col.nothing()
 
     def _next_end(self, row: int) -> int:
-        return (len(self._read[row]) // self._piece + 1) * self._piece
+        return (len(self._read[row]) // self._pieces[row] + 1) * self._pieces[row]
 
     def _segment(self, row: int) -> Segment:
         begin = len(self._read[row])

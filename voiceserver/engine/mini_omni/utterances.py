@@ -28,6 +28,7 @@ class _Stretch:
     until_sample: int | None = None  # no audio after this is wanted
     fresh: bool = True  # the encoder may settle more
     blocks: list[Block] = field(default_factory=list)
+    last: Heard | None = None  # what was asked for last: the reply's ask is the transcript's, too
 
     def settled(self) -> NDArray[np.int64]:
         """The numbers of its settled features."""
@@ -103,6 +104,8 @@ class Utterances:
         """The stretch up to here; None while there is still much to encode."""
         stretch = self._stretches[place]
         self._feed(place, stretch)
+        if stretch.last is not None and stretch.last.end_sample == end_sample:
+            return stretch.last
         if stretch.fresh:
             return None
         end = min(end_sample, stretch.fed_sample)
@@ -111,7 +114,8 @@ class Utterances:
         if len(stretch.settled()) < wanted:
             blocks += (self._features.add(self._encoder.finish(place, samples)),)
         numbers = np.concatenate([block.numbers for block in blocks])
-        return Heard(end_sample, blocks, numbers[:wanted])
+        stretch.last = Heard(end_sample, blocks, numbers[:wanted])
+        return stretch.last
 
     def _unfed(self, stretch: _Stretch) -> int:
         """Where audio ends that a place has not been fed yet; 0 when there is none."""
