@@ -102,6 +102,20 @@ async def test_without_a_key_secrets_are_those_of_this_process(gateway: Gateway)
     await refused(gateway, **bearer(foreign))
 
 
+async def test_issued_as_in_the_beta(gateway: Gateway) -> None:
+    async with httpx.AsyncClient(base_url=gateway.http) as client:
+        body = {"voice": "ash", "client_secret": {"expires_after": {"seconds": 60}}}
+        session = (await client.post("/v1/realtime/sessions", json=body)).json()
+        assert session["audio"]["output"]["voice"] == "ash"
+        assert abs(session["client_secret"]["expires_at"] - time.time() - 60) < 20
+        async with gateway.call(**bearer(session["client_secret"]["value"])) as caller:
+            assert caller.events[0]["session"]["audio"]["output"]["voice"] == "ash"
+        body = {"input_audio_format": "g711_alaw"}
+        session = (await client.post("/v1/realtime/transcription_sessions", json=body)).json()
+        assert session["type"] == "transcription"
+        assert session["audio"]["input"]["format"] == {"type": "audio/pcma"}
+
+
 BAD_REQUESTS: list[tuple[bytes, int, str | None]] = [
     (b"{", 400, None),
     (b"[]", 400, None),

@@ -49,6 +49,7 @@ class ReplyInfo:
     usage: Usage = field(default_factory=Usage)
     concealed_frames: int = 0  # of the audio: what the model made there was no sound
     calls: tuple[CalledItem, ...] = ()  # with the end
+    sound: object = None  # as in its options
     thinker_failure: str = ""  # why the thinker did not finish; an apology was made of it
 
     @property

@@ -134,5 +134,6 @@ class Reply:
             usage=self.usage,
             concealed_frames=self.concealed_frames,
             calls=calls,
+            sound=self.options.sound,
             thinker_failure=self.thinker_failure,
         )

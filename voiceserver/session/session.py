@@ -129,7 +129,8 @@ class Session:
     ) -> None:
         """The client says how much of a spoken reply was heard; later than all of it means all."""
         item = self.conversation.get(item_id)
-        if item is None or not item.is_spoken_reply:
+        aside = item is None and item_id == self.speaker.playout.item_id  # no item, yet heard
+        if not aside and (item is None or not item.is_spoken_reply):
             raise ClientError(
                 f"Error truncating item: '{item_id}' is not an item of assistant audio.",
                 code="item_truncate_invalid_item_id",

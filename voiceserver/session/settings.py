@@ -77,3 +77,4 @@ class ReplyOptions:
     metadata: dict[str, str] | None = None
     in_conversation: bool = True
     dialogue: tuple[ChatMessage, ...] | None = None  # read this instead of the conversation
+    sound: object = None  # what whoever encodes the sound asked to be told again

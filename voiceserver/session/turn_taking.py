@@ -84,6 +84,9 @@ class TurnTaking:
 
     def _interrupt(self, hearing: Hearing, now_s: float) -> None:
         self._answerer.interrupted()
+        active = self._speaker.active
+        if active is not None and not active.options.in_conversation:
+            return  # the voice ends only what belongs to the conversation
         stopped = self._speaker.cancel("turn_detected", now_s)
         onset_s = self._ears.clock.wall_s(hearing.onset_sample)
         if stopped is not None and onset_s is not None:

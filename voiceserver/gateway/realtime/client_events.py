@@ -190,7 +190,7 @@ def _is_union_branch(part: str | int) -> bool:
     """Whether this step of pydantic's path names a branch of a union, not a field."""
     return isinstance(part, str) and (
         "[" in part
-        or part in {"str", "int", "function", "mcp"}
+        or part in {"str", "int"}
         or part.startswith("constrained-")
         or part[:1].isupper()
     )

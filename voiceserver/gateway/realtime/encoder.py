@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from voiceserver.gateway.realtime import server_events as ev
-from voiceserver.gateway.realtime.settings import RealtimeSettings
+from voiceserver.gateway.realtime.settings import RealtimeSettings, ReplySound
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import item_wire
 from voiceserver.gateway.wire_audio import OutputAudio
@@ -27,6 +27,7 @@ class Encoder:
         self.with_interim = False
         self._conversation_id = conversation_id
         self._shelf = shelf
+        self._sound = settings.sound  # of the reply under way
         self._audio: OutputAudio | None = None
 
     def events(self, notice: n.Effect) -> Iterator[Wire]:
@@ -87,8 +88,10 @@ class Encoder:
         reply = notice.reply
         match notice:
             case n.ReplyCreated():
+                asked = reply.sound
+                self._sound = asked if isinstance(asked, ReplySound) else self.settings.sound
                 self._audio = None
-                response = ev.response_wire(reply, self.settings, self._conversation_id)
+                response = ev.response_wire(reply, self._sound, self._conversation_id)
                 yield {"type": "response.created", "response": response}
             case n.ReplyItemAdded(item=item, previous_item_id=before):
                 yield ev.output_item_event("added", reply, item, begun_only=True)
@@ -101,7 +104,7 @@ class Encoder:
                 yield ev.response_event(f"{kind}.delta", reply, delta=delta)
             case n.ReplyAudio(pcm16=pcm16):
                 if self._audio is None:
-                    self._audio = OutputAudio(self.settings.output_format, self.voice_rate_hz)
+                    self._audio = OutputAudio(self._sound.format, self.voice_rate_hz)
                 yield from self._audio_delta(reply, self._audio, self._audio.encode(pcm16))
 
     def _audio_delta(self, reply: n.ReplyInfo, audio: OutputAudio, data: bytes) -> Iterator[Wire]:
@@ -128,7 +131,7 @@ class Encoder:
             yield ev.output_item_event("done", reply, reply.item)
         for index, called in enumerate(reply.calls, start=0 if reply.item is None else 1):
             yield from ev.call_events(reply, called, index)
-        response = ev.response_wire(reply, self.settings, self._conversation_id)
+        response = ev.response_wire(reply, self._sound, self._conversation_id)
         yield {"type": "response.done", "response": response}
 
 

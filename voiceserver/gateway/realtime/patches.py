@@ -112,23 +112,11 @@ class FunctionTool(Kept):
     parameters: dict[str, Any] | None = None
 
 
-class McpTool(Kept):
-    type: Literal["mcp"]
-    server_label: Name
-    server_url: Name | None = None
-    server_description: Text | None = None
-    authorization: Text | None = None
-    headers: dict[Name, Text] | None = None
-    allowed_tools: Names | dict[Name, Any] | None = None
-    require_approval: Literal["always", "never"] | dict[Name, Any] | None = None
-
-
 class ToolChoice(Kept):
-    """One tool that must be called."""
+    """The one tool that must be called."""
 
-    type: Literal["function", "mcp"]
-    name: Name | None = None
-    server_label: Name | None = None
+    type: Literal["function"]
+    name: Name
 
 
 class TokenLimits(Kept):
@@ -146,9 +134,7 @@ class Tracing(Kept):
     group_id: Text | None = None
 
 
-Tools = Annotated[
-    list[Annotated[FunctionTool | McpTool, Field(discriminator="type")]], Field(max_length=128)
-]
+Tools = Annotated[list[FunctionTool], Field(max_length=128)]
 AnyToolChoice = Literal["auto", "none", "required"] | ToolChoice
 
 

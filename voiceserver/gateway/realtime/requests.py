@@ -9,13 +9,13 @@ from voiceserver.config import Limits
 from voiceserver.errors import ClientError
 from voiceserver.gateway.realtime import client_events as ce
 from voiceserver.gateway.realtime.patches import ResponsePatch
-from voiceserver.gateway.realtime.settings import RealtimeSettings, modality
+from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
 from voiceserver.gateway.wire_audio import InputAudio
 from voiceserver.session.items import Item
 from voiceserver.session.session import Session
-from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, ReplyOptions
+from voiceserver.session.settings import ReplyOptions
 
 _MOST_WAITING_BYTES = 16 * 2**20  # about nine minutes
 
@@ -118,22 +118,17 @@ class Requests:
     def _reply_options(self, patch: ResponsePatch | None) -> ReplyOptions:
         if patch is None:
             return self.settings.for_session().reply_options()
-        options = self.settings.with_tools(patch).for_session().reply_options()
-        if patch.instructions is not None:
-            options = replace(options, instructions=patch.instructions)
-        if patch.output_modalities is not None:
-            options = replace(options, speak=modality(patch.output_modalities) == "audio")
-        if (limit := patch.max_output_tokens) is not None:
-            tokens = DEFAULT_REPLY_TOKENS if limit == "inf" else limit
-            options = replace(options, max_output_tokens=limit, max_tokens=tokens)
-        if patch.temperature is not None:
-            options = replace(options, temperature=patch.temperature)
+        settings = self.settings.for_response(patch)
+        options = settings.for_session().reply_options()
         if patch.input is not None:
             items = [self._input_item(body, i) for i, body in enumerate(patch.input)]
             messages = self._session.conversation.messages(items)
             options = replace(options, dialogue=tuple(messages))
         return replace(
-            options, metadata=patch.metadata, in_conversation=patch.conversation != "none"
+            options,
+            metadata=patch.metadata,
+            in_conversation=patch.conversation != "none",
+            sound=settings.sound,
         )
 
     def _input_item(self, body: dict[str, object], index: int) -> Item:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -20,6 +21,7 @@ from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.state import GatewayState
 
+Wire = dict[str, Any]
 router = APIRouter()
 
 _MOST_BODY_BYTES = 2**18
@@ -39,6 +41,30 @@ class _Asked(Tolerant):
 @router.post("/openai/v1/realtime/client_secrets")
 async def create(request: Request) -> JSONResponse:
     """Issue a secret to who has the API key."""
+    return await _answer(request, lambda given: given, lambda issued: issued)
+
+
+@router.post("/v1/realtime/sessions")
+@router.post("/v1/realtime/transcription_sessions")
+async def create_as_in_the_beta(request: Request) -> JSONResponse:
+    """The beta protocol's way: the session's fields are the request, the secret is in it."""
+    kind = "transcription" if request.url.path.endswith("transcription_sessions") else "realtime"
+
+    def in_ga_shape(given: Wire) -> Wire:
+        secret = given.pop("client_secret", None)
+        wanted = secret.get("expires_after") if isinstance(secret, dict) else None
+        return {"session": given | {"type": kind}, "expires_after": wanted}
+
+    def in_beta_shape(issued: Wire) -> Wire:
+        session: Wire = issued.pop("session")
+        return session | {"client_secret": issued}
+
+    return await _answer(request, in_ga_shape, in_beta_shape)
+
+
+async def _answer(
+    request: Request, ask: Callable[[Wire], Wire], show: Callable[[Wire], Wire]
+) -> JSONResponse:
     state: GatewayState = request.app.state.gateway
     if not authorised(request, state.config.api_key):
         return refusal(401, "invalid_api_key", "Incorrect API key provided.")
@@ -49,16 +75,16 @@ async def create(request: Request) -> JSONResponse:
             message = f"The request may have at most {_MOST_BODY_BYTES} bytes."
             return refusal(413, "request_too_large", message)
     try:
-        return JSONResponse(_issued(bytes(body), state))
+        given = read_object(bytes(body)) if body.strip() else {}
+        return JSONResponse(show(_issued(ask(given), state)))
     except ClientError as error:
         return refusal(400, error.code, str(error), error.param)
 
 
-def _issued(body: bytes, state: GatewayState) -> dict[str, Any]:
+def _issued(given: Wire, state: GatewayState) -> Wire:
     """The answer with the secret; raises ClientError for a wrong request."""
-    given = read_object(body) if body.strip() else {}
     if isinstance(session := given.get("session"), dict):
-        given["session"] = settings_in_ga_names(session)
+        given = given | {"session": settings_in_ga_names(session)}
     try:
         asked = _Asked.model_validate(given)
     except ValidationError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from voiceserver.gateway.realtime.settings import RealtimeSettings
+from voiceserver.gateway.realtime.settings import ReplySound
 from voiceserver.gateway.realtime.wire_items import item_wire
 from voiceserver.session.items import Item
 from voiceserver.session.notices import CalledItem, ReplyInfo, Usage
@@ -101,7 +101,7 @@ def usage_wire(usage: Usage) -> Wire:
     }
 
 
-def response_wire(reply: ReplyInfo, settings: RealtimeSettings, conversation_id: str) -> Wire:
+def response_wire(reply: ReplyInfo, sound: ReplySound, conversation_id: str) -> Wire:
     """The `response` object of response.created and response.done."""
     over = reply.status != "in_progress"
     return {
@@ -113,9 +113,7 @@ def response_wire(reply: ReplyInfo, settings: RealtimeSettings, conversation_id:
         "conversation_id": conversation_id if reply.in_conversation else None,
         "output_modalities": ["audio" if reply.speak else "text"],
         "max_output_tokens": reply.max_output_tokens,
-        "audio": {
-            "output": {"format": settings.output_format.wire(), "voice": settings.voice},
-        },
+        "audio": {"output": {"format": sound.format.wire(), "voice": sound.voice}},
         "usage": usage_wire(reply.usage) if over else None,
         "metadata": reply.metadata,
     }

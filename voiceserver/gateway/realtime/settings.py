@@ -24,17 +24,23 @@ from voiceserver.session.settings import (
 
 Wire = dict[str, Any]
 
-_KEPT_WHEN_NULL = (
+_OF_EVERY_REPLY = (
     "instructions",
     "tools",
     "tool_choice",
     "parallel_tool_calls",
-    "truncation",
     "max_output_tokens",
     "temperature",
 )
-_OF_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
-_OF_REPLIES = (*_KEPT_WHEN_NULL, "output_modalities", "tracing")
+_OF_REPLIES = (*_OF_EVERY_REPLY, "output_modalities", "truncation", "tracing")
+
+
+@dataclass(frozen=True)
+class ReplySound:
+    """How a reply is to sound, as the client asked."""
+
+    format: AudioFormat
+    voice: str
 
 
 @dataclass(frozen=True)
@@ -71,18 +77,21 @@ class RealtimeSettings:
         kind = patch.type or ("transcription" if self.transcribe_only else "realtime")
         if kind == "transcription":
             _refuse_fields_of_replies(patch)
-        changes: Wire = {"transcribe_only": kind == "transcription"}
-        for name in _KEPT_WHEN_NULL:
-            if (value := getattr(patch, name)) is not None:
-                changes[name] = _plain(value)
-        if patch.output_modalities is not None:
-            changes["output_modality"] = modality(patch.output_modalities)
+        changes = _reply_changes(patch) | {"transcribe_only": kind == "transcription"}
+        if patch.truncation is not None:
+            changes["truncation"] = _plain(patch.truncation)
         for name in ("tracing", "include"):
             if name in patch.model_fields_set:
                 changes[name] = _plain(getattr(patch, name))
-        if patch.audio is not None:
-            changes |= self._input_changes(patch) | _output_changes(patch)
-        return replace(self, **changes)
+        return replace(self, **changes, **self._input_changes(patch))
+
+    def for_response(self, patch: ResponsePatch) -> RealtimeSettings:
+        """These settings with what the client gave for one response."""
+        return replace(self, **_reply_changes(patch))
+
+    @property
+    def sound(self) -> ReplySound:
+        return ReplySound(self.output_format, self.voice)
 
     def _input_changes(self, patch: SessionPatch) -> Wire:
         changes: Wire = {}
@@ -113,11 +122,6 @@ class RealtimeSettings:
             max_output_tokens=self.max_output_tokens,
             tools=tools_of(self.tools, self.tool_choice, self.parallel_tool_calls),
         )
-
-    def with_tools(self, patch: ResponsePatch) -> RealtimeSettings:
-        """These settings with the tools that one response is given."""
-        given = {name: getattr(patch, name) for name in _OF_TOOLS}
-        return replace(self, **{k: _plain(v) for k, v in given.items() if v is not None})
 
     @property
     def heard_transcription(self) -> Wire | None:
@@ -197,13 +201,19 @@ def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, list) else value
 
 
-def modality(given: list[Literal["audio", "text"]]) -> Literal["audio", "text"]:
+def _modality(given: list[Literal["audio", "text"]]) -> Literal["audio", "text"]:
     """The one modality of a reply; beta clients ask for both, which means spoken."""
     return "audio" if "audio" in given else "text"
 
 
-def _output_changes(patch: SessionPatch) -> Wire:
+def _reply_changes(patch: SessionPatch | ResponsePatch) -> Wire:
+    """What a session or one response may say of how replies are made; null changes nothing."""
     changes: Wire = {}
+    for name in _OF_EVERY_REPLY:
+        if (value := getattr(patch, name)) is not None:
+            changes[name] = _plain(value)
+    if patch.output_modalities is not None:
+        changes["output_modality"] = _modality(patch.output_modalities)
     given = patch.audio.output if patch.audio else None
     if given is None:
         return changes

@@ -61,9 +61,14 @@ class AudioShelf:
         if item_id in self._heard:
             converter = OutputAudio(audio_format, LISTEN_RATE_HZ)
             return converter.encode(self._heard[item_id]) + converter.flush()
-        if item_id in self._spoken and self._spoken[item_id][0] is audio_format:
-            return bytes(self._spoken[item_id][1])
-        return None
+        if item_id not in self._spoken:
+            return None
+        kept_format, data = self._spoken[item_id]
+        if kept_format is audio_format:
+            return bytes(data)
+        converter = OutputAudio(audio_format, kept_format.rate_hz)
+        samples = kept_format.to_samples(bytes(data))
+        return converter.encode(samples.tobytes()) + converter.flush()
 
     def _count(self, added_bytes: int) -> None:
         self._bytes += added_bytes
