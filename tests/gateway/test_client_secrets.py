@@ -40,10 +40,10 @@ def bearer(secret: str) -> dict[str, Any]:
 
 async def test_a_secret_opens_the_door_and_brings_its_session(start) -> None:  # type: ignore[no-untyped-def]
     with start(api_key="secret") as gateway:
-        client = AsyncOpenAI(base_url=f"{gateway.http}/v1", api_key="secret")
-        issued = await client.realtime.client_secrets.create(
-            session=SESSION, expires_after={"anchor": "created_at", "seconds": 30}
-        )
+        async with AsyncOpenAI(base_url=f"{gateway.http}/v1", api_key="secret") as client:
+            issued = await client.realtime.client_secrets.create(
+                session=SESSION, expires_after={"anchor": "created_at", "seconds": 30}
+            )
         assert issued.value.startswith("ek_")
         assert abs(issued.expires_at - time.time() - 30) < 20
         assert issued.session.instructions == SESSION["instructions"]
@@ -58,8 +58,10 @@ async def test_a_secret_opens_the_door_and_brings_its_session(start) -> None:  #
                 assert session["output_modalities"] == ["audio"]
                 changed = await caller.settings(instructions="Be brief.")
                 assert changed == {**session, "instructions": "Be brief."}
-        with_secret = AsyncOpenAI(base_url=f"{gateway.http}/v1", api_key=issued.value)
-        async with with_secret.realtime.connect(model="nano") as connection:
+        async with (
+            AsyncOpenAI(base_url=f"{gateway.http}/v1", api_key=issued.value) as client,
+            client.realtime.connect(model="nano") as connection,
+        ):
             assert (await connection.recv()).type == "session.created"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import itertools
 import json
 import logging
@@ -34,6 +35,7 @@ def recorded_sessions() -> list[list[dict[str, Any]]]:
 def logged() -> Iterator[list[str]]:
     """What is logged as an error or with an exception, by anybody."""
     found: list[str] = []
+    gc.collect()  # what other tests left behind complains now
 
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

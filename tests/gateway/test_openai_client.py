@@ -32,6 +32,7 @@ async def test_a_typed_and_a_spoken_turn(gateway: Gateway) -> None:
         await connection.input_audio_buffer.append(audio=base64.b64encode(sound).decode())
         assert await reply(connection) == "I heard turn 1."
     models = await client.models.list()
+    await client.close()
     assert [model.id for model in models.data] == ["nano"]
 
 

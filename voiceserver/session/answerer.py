@@ -5,6 +5,7 @@ Stands between what was heard and the speaker; keeps only the turns that still w
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import takewhile
 
 from voiceserver.errors import ClientError
@@ -14,6 +15,8 @@ from voiceserver.session.reply import Reply
 from voiceserver.session.settings import ReplyOptions, SessionSettings
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks
+
+MOST_ASIDES = 16  # that may wait for the reply under way
 
 
 class Answerer:
@@ -27,6 +30,8 @@ class Answerer:
         self._speaker = speaker
         self._expected: set[str] = set()  # items of ended turns to be answered once read
         self._next: str | None = None  # a turn that ended while another reply went on
+        self._asides: deque[ReplyOptions] = deque()  # outside the conversation, asked for meanwhile
+        self.engine_is_there = True
         self._asked: ReplyOptions | None = None  # a reply to a tool's result, asked for meanwhile
 
     def prepare(self, item: Item, marks: TurnMarks) -> None:
@@ -80,16 +85,19 @@ class Answerer:
 
     def requested(self, options: ReplyOptions, marks: TurnMarks) -> None:
         """The client asks for a reply; one to a tool's result waits until the assistant is done."""
-        if (active := self._speaker.active) is not None:
-            if self._asked is None and self._answers_new_result(options, active):
-                self._asked = options
-                return
+        active = self._speaker.active
+        if active is None:
+            self._begin(options, marks)
+        elif self._asked is None and self._answers_new_result(options, active):
+            self._asked = options
+        elif not options.in_conversation and len(self._asides) < MOST_ASIDES:
+            self._asides.append(options)
+        else:
             raise ClientError(
                 f"Conversation already has an active response in progress: {active.response_id}. "
                 "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
-        self._begin(options, marks)
 
     def _begin(self, options: ReplyOptions, marks: TurnMarks) -> None:
         self._speaker.begin(options, None, self._conversation.last_id or "", marks)
@@ -97,7 +105,7 @@ class Answerer:
 
     def _answers_new_result(self, options: ReplyOptions, active: Reply) -> bool:
         """Whether a tool's result has come which the reply under way has not read."""
-        of_conversation = options.in_conversation and options.dialogue is None
+        of_conversation = options.in_conversation and options.input is None
         if not of_conversation or not self._conversation.reads_calls or active.dialogue is None:
             return False
         read = {message.item_id for message in active.dialogue}
@@ -107,18 +115,24 @@ class Answerer:
     def run_waiting(self) -> None:
         """Start the reply that waits for audio to be read, if all of it is read now."""
         active = self._speaker.active
-        if active is None or active.dialogue is not None:
+        if active is None or active.dialogue is not None or not self.engine_is_there:
             return
-        options = active.options
-        if options.dialogue is not None:
-            own = list(options.dialogue)
-            dialogue = self._conversation.fit(own, options.instructions, len(own))
-            self._speaker.run_waiting(dialogue)
-        elif not any(
-            item.awaits_text and not self._conversation.is_heard(item)
-            for item in self._conversation.items()
-        ):
-            self._speaker.run_waiting(self._conversation.dialogue(options.instructions))
+        options, conversation = active.options, self._conversation
+        items = conversation.items()
+        if options.input is not None:
+            items = tuple(conversation.get(item.item_id) or item for item in options.input)
+        if any(item.awaits_text and self._will_be_read(item) for item in items):
+            return
+        if options.input is None:
+            dialogue = conversation.dialogue(options.instructions)
+        else:
+            own = list(conversation.messages(items))
+            dialogue = conversation.fit(own, options.instructions, len(own))
+        self._speaker.run_waiting(dialogue)
+
+    def _will_be_read(self, item: Item) -> bool:
+        """Whether the engine needs the item's text, and it is still to come."""
+        return item.item_id in self._conversation and not self._conversation.is_heard(item)
 
     def reply_over(self, now_s: float) -> None:
         """A reply has ended, but not by the user's voice; make the one that waited for that."""
@@ -131,6 +145,12 @@ class Answerer:
         if item is not None:
             marks = TurnMarks(0, now_s, end_of_turn_s=now_s)
             self._answer(item, marks, now_s)
+        self.next_aside(now_s)
+
+    def next_aside(self, now_s: float) -> None:
+        """Make the next reply outside the conversation that was asked for, if nothing else is."""
+        if self._asides and self._speaker.active is None:
+            self._begin(self._asides.popleft(), TurnMarks(0, now_s, end_of_turn_s=now_s))
 
     def interrupted(self) -> None:
         """The user speaks again: what was still waiting is part of the past, read with the turn."""

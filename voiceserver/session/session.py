@@ -216,6 +216,7 @@ class Session:
         self.speaker.fail("engine_restarted", "The speech engine stopped.")
         self._hear_from(self.ears.clock.received_samples)  # what was heard is forgotten
         self._answerer.forget()
+        self._answerer.engine_is_there = False
         for hearing in self.ears.engine_lost():
             self._turns.write_down(hearing.item_id, 0, "")
             message = "The speech engine stopped before this could be transcribed."
@@ -226,3 +227,5 @@ class Session:
         """A new engine has opened this session."""
         self.ears.engine_back()
         self._hear_from(self.ears.heard_from_sample)
+        self._answerer.engine_is_there = True
+        self._answerer.run_waiting()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.engine.messages import NO_TOOLS, ChatMessage, Tools
+from voiceserver.engine.messages import NO_TOOLS, Tools
+from voiceserver.session.items import Item
 
 DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
 MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
@@ -76,5 +77,5 @@ class ReplyOptions:
     tools: Tools = NO_TOOLS
     metadata: dict[str, str] | None = None
     in_conversation: bool = True
-    dialogue: tuple[ChatMessage, ...] | None = None  # read this instead of the conversation
+    input: tuple[Item, ...] | None = None  # read this instead of the conversation
     sound: object = None  # what whoever encodes the sound asked to be told again

@@ -99,6 +99,7 @@ class TurnTaking:
                     heard_ms=int((stopped.heard_s or 0.0) * 1000),
                 )
             )
+        self._answerer.next_aside(now_s)
 
     def _marks(self, hearing: Hearing, now_s: float) -> TurnMarks:
         if hearing.marks is None:

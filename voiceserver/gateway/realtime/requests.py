@@ -121,9 +121,8 @@ class Requests:
         settings = self.settings.for_response(patch)
         options = settings.for_session().reply_options()
         if patch.input is not None:
-            items = [self._input_item(body, i) for i, body in enumerate(patch.input)]
-            messages = self._session.conversation.messages(items)
-            options = replace(options, dialogue=tuple(messages))
+            items = (self._input_item(body, i) for i, body in enumerate(patch.input))
+            options = replace(options, input=tuple(items))
         return replace(
             options,
             metadata=patch.metadata,
