@@ -120,7 +120,7 @@ class Answerer:
         options, conversation = active.options, self._conversation
         items = conversation.items()
         if options.input is not None:
-            items = tuple(conversation.get(item.item_id) or item for item in options.input)
+            items = tuple(self._as_it_is_now(item) for item in options.input)
         if any(item.awaits_text and self._will_be_read(item) for item in items):
             return
         if options.input is None:
@@ -129,6 +129,11 @@ class Answerer:
             own = list(conversation.messages(items))
             dialogue = conversation.fit(own, options.instructions, len(own))
         self._speaker.run_waiting(dialogue)
+
+    def _as_it_is_now(self, item: Item) -> Item:
+        """An item that was referred to before its text was known, with the text."""
+        known = self._conversation.get(item.item_id) if item.awaits_text else None
+        return known or item
 
     def _will_be_read(self, item: Item) -> bool:
         """Whether the engine needs the item's text, and it is still to come."""
