@@ -48,6 +48,14 @@ def assets_folder() -> Path | None:
     return Path(own) if own else None
 
 
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of HOST:PORT; an IPv6 address stands in brackets."""
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdecimal() and int(port) < 2**16):
+        raise VoiceserverError(f"{address!r} is not of the form HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 DEVICES = ("auto", "cpu", "cuda")  # auto: cuda where there is one
 
 NANO_SENSES = ("listener", "vad", "turn_end")  # the assets it needs besides a thinker's

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from voiceserver.assets import load_manifest, resolve
-from voiceserver.config import DEVICES, NANO_SENSES, ServerConfig, ThinkerConfig
+from voiceserver.config import DEVICES, NANO_SENSES, ServerConfig, ThinkerConfig, host_and_port
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.errors import AssetError, VoiceserverError
 
@@ -42,6 +42,9 @@ def serve(
     thinker_patience: float = typer.Option(
         ThinkerConfig.patience_s, min=0.5, help="Seconds of its silence before we apologise."
     ),
+    audiosocket: str | None = typer.Option(
+        None, help="HOST:PORT for Asterisk's AudioSocket. [VOICESERVER_AUDIOSOCKET; not offered]"
+    ),
     verbose: bool = typer.Option(False, help="Log every request."),
 ) -> None:
     """Start the server; fetches missing weights first."""
@@ -57,8 +60,11 @@ def serve(
         weights=weights if weights is not None else config.weights,
         device=device if device is not None else config.device,
         thinker=_thinker(config, thinker, thinker_model, thinker_key, thinker_patience),
+        audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
+    if config.audiosocket is not None:
+        host_and_port(config.audiosocket)  # refused before anything is loaded
     family = _family(config)
     listener = _listen(config.host, config.port)  # before minutes of loading, not after
     _fetch(config, family)

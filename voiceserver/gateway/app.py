@@ -19,7 +19,10 @@ from voiceserver.config import EngineConfig, ServerConfig, web_folder
 from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.ephemeral import ClientSecrets
-from voiceserver.gateway.phone.twilio import router as phone_router
+from voiceserver.gateway.phone.asterisk import router as asterisk_router
+from voiceserver.gateway.phone.audiosocket_server import AudioSocketServer
+from voiceserver.gateway.phone.streams import router as streams_router
+from voiceserver.gateway.phone.twilio import router as twilio_router
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.gateway.realtime.endpoint import router as realtime_router
 from voiceserver.gateway.realtime.secrets_endpoint import router as secrets_router
@@ -55,13 +58,18 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     services = Services(engine, clips, limits, metrics, MonotonicClock())
     state = GatewayState(config, services, ClientSecrets(config.api_key))
 
+    audiosocket = AudioSocketServer(state)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await engine.start()
         try:
+            if config.audiosocket is not None:
+                await audiosocket.start(config.audiosocket)
             yield
         finally:
             state.draining = True
+            audiosocket.stop()
             await _end_connections(state)
             await engine.stop()
 
@@ -75,7 +83,9 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         expose_headers=["Location"],
     )
     app.include_router(realtime_router)
-    app.include_router(phone_router)
+    app.include_router(twilio_router)
+    app.include_router(streams_router)
+    app.include_router(asterisk_router)
     app.include_router(secrets_router)
     _add_information(app, state, started_at=int(time.time()))
     page = web_folder()

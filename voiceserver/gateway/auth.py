@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 from typing import Any
 
@@ -25,15 +26,25 @@ def accepted_subprotocol(connection: HTTPConnection) -> str | None:
 
 
 def presented_keys(connection: HTTPConnection) -> list[str]:
-    """Every key the client shows: bearer token, Azure's header, query, browser subprotocol."""
+    """Every key the client shows: bearer token, password, header, query, browser subprotocol."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     keys = [token.strip()] if scheme.lower() == "bearer" else []
+    if scheme.lower() == "basic":  # Asterisk's way
+        keys.append(_password(token))
     keys.append(connection.headers.get("api-key", ""))
     keys.append(connection.query_params.get("api_key", ""))
     for name in offered_subprotocols(connection):
         if name.startswith(_KEY_SUBPROTOCOL):
             keys.append(name.removeprefix(_KEY_SUBPROTOCOL))
     return [key for key in keys if key]
+
+
+def _password(token: str) -> str:
+    """Of Basic credentials; none of what is not Basic."""
+    try:
+        return base64.b64decode(token, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def authorised(connection: HTTPConnection, api_key: str | None) -> bool:

@@ -1,6 +1,6 @@
 """What waits to be sent to one client. Bounded: a slow reader loses its own oldest audio first.
 
-Knows frames of text and which of them are audio, nothing of the protocol.
+Knows frames and which of them are audio, nothing of the protocol.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ReaderTooSlow(Exception):
 
 @dataclass(frozen=True)
 class _Frame:
-    text: str
+    data: str | bytes
     response_id: str | None  # set for audio
 
 
@@ -34,11 +34,11 @@ class Outbox:
         self._emptied = asyncio.Event()
         self._closed = False
 
-    def put(self, text: str, response_id: str | None = None) -> int:
+    def put(self, data: str | bytes, response_id: str | None = None) -> int:
         """Queue a frame (audio of `response_id`, if given); return how many were dropped for it."""
         if self._closed:
             return 0
-        self._append(_Frame(text, response_id))
+        self._append(_Frame(data, response_id))
         dropped = 0
         while self._audio_bytes > MOST_AUDIO_BYTES:
             self._remove_oldest_audio()
@@ -54,9 +54,9 @@ class Outbox:
         self._count(frame, +1)
 
     def _count(self, frame: _Frame, sign: int) -> None:
-        self._bytes += sign * len(frame.text)
+        self._bytes += sign * len(frame.data)
         if frame.response_id is not None:
-            self._audio_bytes += sign * len(frame.text)
+            self._audio_bytes += sign * len(frame.data)
 
     def _remove_oldest_audio(self) -> None:
         index = next(i for i, f in enumerate(self._frames) if f.response_id is not None)
@@ -80,7 +80,7 @@ class Outbox:
         """Wait until the reader has taken, and sent, everything."""
         await self._emptied.wait()
 
-    async def get(self) -> str:
+    async def get(self) -> str | bytes:
         """The next frame; waits for one."""
         while not self._frames:
             self._emptied.set()
@@ -90,4 +90,4 @@ class Outbox:
             raise ReaderTooSlow(f"{self._bytes} bytes are waiting to be read")
         frame = self._frames.popleft()
         self._count(frame, -1)
-        return frame.text
+        return frame.data

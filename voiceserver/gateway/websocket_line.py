@@ -32,8 +32,12 @@ class WebSocketLine(Line):
     def _take(self, frame: str | bytes) -> None:
         """Carry out one message; whatever is wrong with it, the session lives on."""
 
+    def _subprotocol(self) -> str | None:
+        """The one of the subprotocols offered that we speak."""
+        return accepted_subprotocol(self._websocket)
+
     async def _open(self) -> None:
-        await self._websocket.accept(subprotocol=accepted_subprotocol(self._websocket))
+        await self._websocket.accept(subprotocol=self._subprotocol())
 
     async def _receive_all(self) -> None:
         while True:
@@ -47,7 +51,11 @@ class WebSocketLine(Line):
     async def _send_all(self) -> None:
         try:
             while True:
-                await self._websocket.send_text(await self._outbox.get())
+                frame = await self._outbox.get()
+                if isinstance(frame, str):
+                    await self._websocket.send_text(frame)
+                else:
+                    await self._websocket.send_bytes(frame)
         except ReaderTooSlow as error:
             log.warning("%s: %s", self.session_id, error)
             self.end(CLOSE_TRY_LATER, "this client does not read what it is sent")

@@ -191,7 +191,7 @@ async def test_hanging_up_at_any_time_frees_the_place(gateway: Gateway) -> None:
 
 
 async def test_limits_hold_for_calls(start: Any) -> None:
-    with start(sessions=1, session_s=0.5) as gateway:
+    with start(sessions=1, session_s=1.5) as gateway:
         async with calling(gateway.port) as call:
             with pytest.raises(InvalidStatus) as refused:
                 async with calling(gateway.port):

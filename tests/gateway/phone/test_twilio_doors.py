@@ -64,6 +64,11 @@ def test_all_spellings_of_a_socket_are_one(port: str, ending: str) -> None:
     assert not signed(connection(headers), TOKEN, "https://other.example")
 
 
+@pytest.mark.parametrize("host", ["", "bot.example:port", "bot.example:99999", "[", "[::1"])
+def test_a_host_that_is_none_signs_nothing(host: str) -> None:
+    assert not signed(connection({"host": host, "x-twilio-signature": "x"}), TOKEN, None)
+
+
 async def test_a_call_needs_a_signature_or_the_key(guarded: Gateway) -> None:
     url = f"ws://127.0.0.1:{guarded.port}/v1/phone/twilio"
     good = {"X-Twilio-Signature": signature(TOKEN, url)}

@@ -93,7 +93,7 @@ class Call:
         async with asyncio.timeout(PATIENCE_S), self._news:
             await self._news.wait_for(lambda: condition(self))
 
-    async def quiet(self, seconds: float = 0.5) -> None:
+    async def quiet(self, seconds: float = 0.3) -> None:
         """Wait until all has been played and nothing has come for this long."""
         seen = -1
         while seen != len(self.received) or self.queue:

@@ -28,9 +28,12 @@ def signed(
     """Whether a request was signed by who knows the token."""
     given = connection.headers.get(HEADER, "").encode()
     fields = list(fields)
+    try:
+        urls = list(_spellings(requested_url(connection, public_url)))
+    except ValueError:  # a Host header that is none
+        return False
     return any(
-        hmac.compare_digest(signature(auth_token, url, fields).encode(), given)
-        for url in _spellings(requested_url(connection, public_url))
+        hmac.compare_digest(signature(auth_token, url, fields).encode(), given) for url in urls
     )
 
 
@@ -40,16 +43,18 @@ def requested_url(connection: HTTPConnection, public_url: str | None) -> str:
     Behind a proxy the Host and X-Forwarded-Proto headers say it. Whoever forges them only spoils
     their own signature.
     """
-    path = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
+    scope = connection.scope  # not connection.url, which stumbles over Host headers that are none
+    query = scope["query_string"].decode("latin-1")
+    path = scope["path"] + (f"?{query}" if query else "")
     if public_url is not None:
         address = urlsplit(public_url)
         secure, place = address.scheme in {"https", "wss"}, address.netloc
         path = address.path.rstrip("/") + path
     else:
-        forwarded = connection.headers.get("x-forwarded-proto", connection.url.scheme)
+        forwarded = connection.headers.get("x-forwarded-proto", scope["scheme"])
         secure = forwarded.split(",")[0].strip() in {"https", "wss"}
-        place = connection.headers.get("host", connection.url.netloc)
-    socket = connection.scope["type"] == "websocket"
+        place = connection.headers.get("host", "localhost")
+    socket = scope["type"] == "websocket"
     scheme = ("ws" if socket else "http") + ("s" if secure else "")
     return f"{scheme}://{place}{path}"
 

@@ -6,58 +6,43 @@ caller speaks or presses a key, and keeps count of what was played.
 
 from __future__ import annotations
 
-from typing import Protocol
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voiceserver.audio.resample import StreamingResampler
 from voiceserver.clock import LISTEN_RATE_HZ
-from voiceserver.gateway.line import new_id
+from voiceserver.errors import ClientError
+from voiceserver.gateway.line import Line, new_id
+from voiceserver.gateway.phone.codings import Coding
 from voiceserver.gateway.phone.keypad import Keypad
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part
 from voiceserver.session.session import Session
 from voiceserver.session.settings import SessionSettings, TurnSettings
 
+log = logging.getLogger("voiceserver.gateway")
+
 # A caller hears whether we are listening only by our answer: the model of turn ends decides.
 CALL_SETTINGS = SessionSettings(turns=TurnSettings(kind="semantic_vad"))
-
-
-class Coding(Protocol):
-    """How a telephone writes samples."""
-
-    @property
-    def rate_hz(self) -> int: ...
-
-    def to_samples(self, data: bytes) -> NDArray[np.int16]: ...
-
-    def to_bytes(self, samples: NDArray[np.int16]) -> bytes: ...
-
-
-class Phone(Protocol):
-    """The transport's half: how sound gets to the caller, and how it is stopped."""
-
-    def play(self, reply: n.ReplyInfo, data: bytes) -> None:
-        """Queue more of a reply's sound."""
-
-    def hush(self) -> None:
-        """Let nothing more be heard of what was queued."""
-
-    def now_s(self) -> float: ...
-
-    def flush(self) -> None:
-        """Carry out what the session wants done."""
 
 
 class Telephone:
     """One caller's sound and keys, towards and from the session."""
 
-    def __init__(self, session: Session, coding: Coding, phone: Phone) -> None:
-        self.coding = coding
+    def __init__(self, session: Session, coding: Coding, phone: PhoneLine) -> None:
         self.keypad = Keypad(self._entered)
         self._session = session
         self._phone = phone
+        self.recode(coding)
+
+    def recode(self, coding: Coding) -> None:
+        """Sound comes and goes in this coding from now on."""
+        self.coding = coding
         # LQ: its shorter filter lets the end of speech through earlier.
         self._ear = StreamingResampler(coding.rate_hz, LISTEN_RATE_HZ, "LQ")
         self._mouth: StreamingResampler | None = None  # of the reply being spoken
@@ -115,3 +100,44 @@ class Telephone:
     def _play(self, reply: n.ReplyInfo, samples: NDArray[np.int16]) -> None:
         if len(samples):
             self._phone.play(reply, self.coding.to_bytes(samples))
+
+
+class PhoneLine(Line):
+    """A call. The transport adds how sound gets to the caller, and how it is stopped."""
+
+    _telephone: Telephone
+
+    @abstractmethod
+    def play(self, reply: n.ReplyInfo, data: bytes) -> None:
+        """Queue more of a reply's sound."""
+
+    @abstractmethod
+    def hush(self) -> None:
+        """Let nothing more be heard of what was queued."""
+
+    def now_s(self) -> float:
+        return self._services.clock.now_s()
+
+    def flush(self) -> None:
+        """Carry out what the session wants done."""
+        self._flush()
+
+    @contextmanager
+    def _survived(self) -> Iterator[None]:
+        """Whatever is wrong with a message, the session lives on; what follows from it is done."""
+        try:
+            yield
+        except ClientError as error:
+            self._fail(str(error), error.code)
+        except Exception:
+            log.exception("%s: a message of a call could not be carried out", self.session_id)
+            self._fail("internal error", "internal_error", "server_error")
+        self.flush()
+
+    def _tell_client(self, notice: n.Effect) -> None:
+        self._telephone.tell(notice)
+
+    def _fail(self, message: str, code: str, kind: str = "invalid_request_error") -> None:
+        """A telephone has nobody to tell."""
+        self._services.metrics.errors.labels(code).inc()
+        log.info("%s: %s", self.session_id, message)

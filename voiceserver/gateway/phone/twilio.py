@@ -14,10 +14,15 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from voiceserver.gateway.admission import Refused, admit, deny, serve
 from voiceserver.gateway.auth import authorised
+from voiceserver.gateway.phone.dialects import TWILIO
+from voiceserver.gateway.phone.phone_socket import (
+    NOT_AUTHORISED,
+    NOT_AUTHORISED_MESSAGE,
+    take_call,
+)
 from voiceserver.gateway.phone.signature import Fields, requested_url, signed
-from voiceserver.gateway.phone.twilio_call import TwilioCall
+from voiceserver.gateway.phone.stream_call import StreamCall
 from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.state import GatewayState
 
@@ -26,21 +31,12 @@ router = APIRouter()
 STREAM_PATH = "/v1/phone/twilio"
 TWIML_PATH = "/v1/phone/twiml"
 _MOST_BODY_BYTES = 64 * 2**10
-_NOT_SIGNED = "Neither a valid X-Twilio-Signature nor the API key was given."
 
 
 @router.websocket(STREAM_PATH)
 async def media_stream(websocket: WebSocket) -> None:
     """Serve one call."""
-    state: GatewayState = websocket.app.state.gateway
-    try:
-        if not _may_call(websocket, state):
-            raise Refused(401, "invalid_signature", _NOT_SIGNED)
-        call = await admit(state, lambda: TwilioCall(websocket, state.services))
-    except Refused as refused:
-        await deny(websocket, state, refused)
-        return
-    await serve(call, state)
+    await take_call(websocket, lambda services: StreamCall(websocket, services, TWILIO), _may_call)
 
 
 @router.post(TWIML_PATH)
@@ -57,7 +53,7 @@ async def twiml(request: Request) -> Response:
             return refusal(413, "body_too_large", f"At most {_MOST_BODY_BYTES} bytes are read.")
     fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
     if not _may_call(request, state, fields):
-        return refusal(401, "invalid_signature", _NOT_SIGNED)
+        return refusal(401, NOT_AUTHORISED, NOT_AUTHORISED_MESSAGE)
     here = requested_url(request, state.config.public_url).partition("?")[0]
     stream = here.replace("http", "ws", 1).removesuffix(TWIML_PATH) + STREAM_PATH
     parameters = {k: v for k, v in request.query_params.items() if k != "api_key"}
