@@ -57,8 +57,10 @@ async def test_the_transcript_runs_in_step_with_the_sound(call: Call) -> None:
 
 
 async def test_the_openai_client_types_and_speaks(live_server: RunningServer) -> None:
-    client = AsyncOpenAI(base_url=f"{live_server.page.rstrip('/')}/v1", api_key="none")
-    async with client.realtime.connect(model="nano") as connection:
+    async with (
+        AsyncOpenAI(base_url=f"{live_server.page.rstrip('/')}/v1", api_key="none") as client,
+        client.realtime.connect(model="nano") as connection,
+    ):
         await connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
         content: Any = [{"type": "input_text", "text": "What is the capital of France?"}]
         await connection.conversation.item.create(

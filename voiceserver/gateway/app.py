@@ -27,7 +27,8 @@ from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.gateway.realtime.endpoint import router as realtime_router
 from voiceserver.gateway.realtime.secrets_endpoint import router as secrets_router
 from voiceserver.gateway.refusals import refusal
-from voiceserver.gateway.state import GatewayState, Services
+from voiceserver.gateway.services import Services
+from voiceserver.gateway.state import GatewayState
 from voiceserver.metrics import Metrics
 
 _SPARE_SLOTS = 1  # for audio inside items, see clips.py

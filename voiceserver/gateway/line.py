@@ -14,7 +14,7 @@ from typing import Any
 
 from voiceserver.engine.messages import FromEngine
 from voiceserver.gateway.observing import observe
-from voiceserver.gateway.state import Services
+from voiceserver.gateway.services import Services
 from voiceserver.session import notices as n
 from voiceserver.session.session import Session
 from voiceserver.session.settings import SessionSettings

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from voiceserver.clock import Clock
-from voiceserver.config import Limits, ServerConfig
-from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.config import ServerConfig
 from voiceserver.gateway.ephemeral import ClientSecrets
-from voiceserver.gateway.realtime.clips import ClipReader
-from voiceserver.metrics import Metrics
-
-if TYPE_CHECKING:
-    from voiceserver.gateway.line import Line
-
-
-@dataclass(frozen=True)
-class Services:
-    """What a connection shares with all others."""
-
-    engine: EngineClient
-    clips: ClipReader
-    limits: Limits
-    metrics: Metrics
-    clock: Clock
+from voiceserver.gateway.line import Line
+from voiceserver.gateway.services import Services
 
 
 @dataclass

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from voiceserver.gateway.auth import accepted_subprotocol
 from voiceserver.gateway.line import CLOSE_NORMAL, CLOSE_TRY_LATER, Line
 from voiceserver.gateway.outbox import Outbox, ReaderTooSlow
-from voiceserver.gateway.state import Services
+from voiceserver.gateway.services import Services
 from voiceserver.session.settings import SessionSettings
 
 log = logging.getLogger("voiceserver.gateway")

@@ -18,7 +18,7 @@ from voiceserver.gateway.line import CLOSE_NORMAL
 from voiceserver.gateway.phone.codings import Coding, Linear
 from voiceserver.gateway.phone.keypad import KEYS
 from voiceserver.gateway.phone.phone_socket import PhoneSocket, take_call
-from voiceserver.gateway.state import Services
+from voiceserver.gateway.services import Services
 from voiceserver.gateway.wire_audio import AudioFormat
 from voiceserver.session import notices as n
 

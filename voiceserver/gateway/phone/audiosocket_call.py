@@ -17,7 +17,7 @@ from voiceserver.gateway.phone import audiosocket as wire
 from voiceserver.gateway.phone.codings import Linear
 from voiceserver.gateway.phone.keypad import KEYS
 from voiceserver.gateway.phone.telephone import CALL_SETTINGS, PhoneLine, Telephone
-from voiceserver.gateway.state import Services
+from voiceserver.gateway.services import Services
 from voiceserver.session import notices as n
 
 MOST_FRAMES = 1500  # 30 s; then the oldest are dropped

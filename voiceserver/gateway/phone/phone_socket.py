@@ -15,7 +15,8 @@ from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.line import CLOSE_NORMAL
 from voiceserver.gateway.phone.codings import Coding
 from voiceserver.gateway.phone.telephone import CALL_SETTINGS, PhoneLine, Telephone
-from voiceserver.gateway.state import GatewayState, Services
+from voiceserver.gateway.services import Services
+from voiceserver.gateway.state import GatewayState
 from voiceserver.gateway.websocket_line import WebSocketLine
 
 NOT_AUTHORISED = "call_not_authorised"

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 from voiceserver.gateway.line import CLOSE_NORMAL
 from voiceserver.gateway.phone import dialects as d
 from voiceserver.gateway.phone.phone_socket import PhoneSocket
-from voiceserver.gateway.state import Services
+from voiceserver.gateway.services import Services
 from voiceserver.gateway.wire_audio import AudioFormat
 from voiceserver.session import notices as n
 

@@ -17,7 +17,7 @@ from voiceserver.gateway.realtime.encoder import Encoder
 from voiceserver.gateway.realtime.requests import Requests
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf
-from voiceserver.gateway.state import Services
+from voiceserver.gateway.services import Services
 from voiceserver.gateway.websocket_line import WebSocketLine
 from voiceserver.session import notices as n
 

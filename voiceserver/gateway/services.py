@@ -1,0 +1,22 @@
+"""What every connection shares with all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voiceserver.clock import Clock
+from voiceserver.config import Limits
+from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.realtime.clips import ClipReader
+from voiceserver.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Services:
+    """The engine, and the limits, counters and clock of the server."""
+
+    engine: EngineClient
+    clips: ClipReader
+    limits: Limits
+    metrics: Metrics
+    clock: Clock
