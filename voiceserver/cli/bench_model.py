@@ -113,9 +113,10 @@ def _subject(
         from voiceserver.engine.process import prepare_threads
 
         prepare_threads()  # before torch is imported
-    from voiceserver.bench.subject import Subject, torch_device
+    from voiceserver.bench.subject import Subject
+    from voiceserver.engine.mini_omni.device import device_of
 
-    return Subject(torch_device(device), weights, reduced)
+    return Subject(device_of(device), weights, reduced)
 
 
 def _numbers(text: str) -> list[int]:

@@ -103,7 +103,7 @@ def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:
 
 def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
     """A Mini-Omni from the cache or a folder, on the device asked for."""
-    from voiceserver.engine.mini_omni.checkpoint import device_of
+    from voiceserver.engine.mini_omni.device import device_of
     from voiceserver.engine.mini_omni.files import CheckpointFiles
     from voiceserver.engine.mini_omni.model import MiniOmniFamily, MiniOmniFiles
 

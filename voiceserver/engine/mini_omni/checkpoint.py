@@ -15,6 +15,7 @@ import yaml
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from voiceserver.engine.mini_omni.device import precision_on
 from voiceserver.engine.mini_omni.files import (
     CONFIG,
     LANGUAGE,
@@ -22,7 +23,7 @@ from voiceserver.engine.mini_omni.files import (
     TOKENIZER,
     CheckpointFiles,
 )
-from voiceserver.errors import AssetError, VoiceserverError
+from voiceserver.errors import AssetError
 from voiceserver.nn import snac
 from voiceserver.nn.mini_omni import vocabulary, weights
 from voiceserver.nn.mini_omni.config import MiniOmniConfig
@@ -36,7 +37,7 @@ FRAME_SAMPLES = 2048  # 85.33 ms at 24 kHz
 VOICE_RATE_HZ = 24_000
 
 
-__all__ = ["Checkpoint", "CheckpointFiles", "device_of", "language", "load"]
+__all__ = ["Checkpoint", "CheckpointFiles", "language", "load"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,8 @@ class Checkpoint:
 
 def load(files: CheckpointFiles, device: torch.device) -> Checkpoint:
     """Everything, as it is served: int8 products on a CPU, bfloat16 on CUDA; the codec float32."""
-    on_cpu = device.type == "cpu"
-    dtype = torch.float32 if on_cpu else torch.bfloat16
-    whisper = load_encoder(files.whisper, device, dtype, int8=on_cpu)
+    dtype, int8 = precision_on(device)
+    whisper = load_encoder(files.whisper, device, dtype, int8=int8)
     tokenizer = read_tokenizer(files.language / TOKENIZER)
     codec = read_snac(files.snac, device)
     config, state = read_language(files.language)
@@ -62,17 +62,7 @@ def load(files: CheckpointFiles, device: torch.device) -> Checkpoint:
             f"{files.whisper} has features of {whisper.config.dim} numbers, "
             f"{files.language / LANGUAGE} wants {config.whisper_dim}"
         )
-    return Checkpoint(
-        MiniOmni(config, state, device, dtype, int8=on_cpu), tokenizer, codec, whisper
-    )
-
-
-def device_of(name: str) -> torch.device:
-    """From auto, cpu or cuda; auto is cuda where there is one."""
-    has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
-        raise VoiceserverError("no CUDA device here; use --device cpu")
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+    return Checkpoint(MiniOmni(config, state, device, dtype, int8=int8), tokenizer, codec, whisper)
 
 
 def language(folder: Path) -> tuple[MiniOmniConfig, dict[str, Tensor]]:

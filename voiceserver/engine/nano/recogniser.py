@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from voiceserver.audio.mel import HOP_SAMPLES, log_mel
+from voiceserver.audio.mel import log_mel
 from voiceserver.audio.murmur import murmur_then_silence
 from voiceserver.clock import LISTEN_RATE_HZ, exact_div
 from voiceserver.errors import AssetError
@@ -25,8 +25,6 @@ Floats = NDArray[np.float32]
 
 WINDOW_S = 30
 WINDOW_SAMPLES = WINDOW_S * LISTEN_RATE_HZ
-STATE_SAMPLES = 2 * HOP_SAMPLES  # one encoder state for two mel frames
-WINDOW_STATES = exact_div(WINDOW_SAMPLES, STATE_SAMPLES)  # 1500
 # Silence after the utterance, 13 s: with all of it up to 30 s a question costs more time, with
 # 10 s there are more word errors (15 of 672 against 13).
 SILENT_STATES = 650
