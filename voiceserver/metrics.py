@@ -13,54 +13,42 @@ class Metrics:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self.sessions = Gauge("voiceserver_sessions", "Sessions open now", registry=registry)
-        self.sessions_total = Counter(
-            "voiceserver_sessions_opened", "Sessions opened", registry=registry
+        self.sessions_total = self._counter("voiceserver_sessions_opened", "Sessions opened")
+        self.sessions_refused = self._counter(
+            "voiceserver_sessions_refused", "Connections refused", "reason"
         )
-        self.sessions_refused = Counter(
-            "voiceserver_sessions_refused", "Connections refused", ["reason"], registry=registry
+        self.turns = self._counter("voiceserver_turns", "User turns committed")
+        self.replies = self._counter("voiceserver_replies", "Replies ended, by status", "status")
+        self.interruptions = self._counter(
+            "voiceserver_interruptions", "Replies ended by the user's voice"
         )
-        self.turns = Counter("voiceserver_turns", "User turns committed", registry=registry)
-        self.replies = Counter(
-            "voiceserver_replies", "Replies ended, by status", ["status"], registry=registry
+        self.errors = self._counter("voiceserver_errors", "Error events sent, by code", "code")
+        self.audio_in_s = self._counter("voiceserver_audio_in_seconds", "User audio received")
+        self.audio_out_s = self._counter(
+            "voiceserver_audio_out_seconds", "Assistant audio queued to clients"
         )
-        self.interruptions = Counter(
-            "voiceserver_interruptions", "Replies ended by the user's voice", registry=registry
-        )
-        self.errors = Counter(
-            "voiceserver_errors", "Error events sent, by code", ["code"], registry=registry
-        )
-        self.audio_in_s = Counter(
-            "voiceserver_audio_in_seconds", "User audio received", registry=registry
-        )
-        self.audio_out_s = Counter(
-            "voiceserver_audio_out_seconds", "Assistant audio queued to clients", registry=registry
-        )
-        self.audio_dropped = Counter(
+        self.audio_dropped = self._counter(
             "voiceserver_audio_dropped_pieces",
             "Pieces of assistant audio dropped because their reader was slow",
-            registry=registry,
         )
-        self.audio_late = Counter(
+        self.audio_late = self._counter(
             "voiceserver_audio_late",
             "Pieces of assistant audio that came after the listener had run out of sound",
-            registry=registry,
         )
-        self.audio_concealed = Counter(
+        self.audio_concealed = self._counter(
             "voiceserver_audio_concealed_frames",
             "Frames whose codes were no sound and that were covered up, of replies that ended",
-            registry=registry,
         )
-        self.thinker_failures = Counter(
+        self.thinker_failures = self._counter(
             "voiceserver_thinker_failures",
             "Replies that the thinker's endpoint did not finish, by reason",
-            ["reason"],
-            registry=registry,
+            "reason",
         )
-        self.tool_calls = Counter(
-            "voiceserver_tool_calls", "Functions the assistant asked for", registry=registry
+        self.tool_calls = self._counter(
+            "voiceserver_tool_calls", "Functions the assistant asked for"
         )
-        self.engine_restarts = Counter(
-            "voiceserver_engine_restarts", "Engine processes that died", registry=registry
+        self.engine_restarts = self._counter(
+            "voiceserver_engine_restarts", "Engine processes that died"
         )
         self.engine_up = Gauge(
             "voiceserver_engine_up", "Whether the engine is ready", registry=registry
@@ -74,6 +62,9 @@ class Metrics:
         self.interruption_s = self._latency(
             "voiceserver_interruption_seconds", "First interrupting word to the reply's end"
         )
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, registry=self.registry)
 
     def _latency(self, name: str, what: str) -> Histogram:
         return Histogram(name, what, buckets=_LATENCY_BUCKETS_S, registry=self.registry)

@@ -207,6 +207,17 @@ async def test_only_the_key_opens_the_door(start) -> None:  # type: ignore[no-un
             assert models["data"][0]["id"] == "nano"
 
 
+async def test_the_sound_of_users_is_counted(start) -> None:  # type: ignore[no-untyped-def]
+    with start() as gateway:
+        async with gateway.call() as caller, httpx.AsyncClient(base_url=gateway.http) as client:
+            await caller.append(silence(2.0))
+            await caller.settings()  # answered after what was sent before it
+            page = (await client.get("/metrics")).text
+            name = "voiceserver_audio_in_seconds_total"
+            [line] = [line for line in page.splitlines() if line.startswith(name)]
+            assert float(line.split()[1]) == pytest.approx(2.0, abs=0.05)
+
+
 async def test_health_and_metrics(gateway: Gateway) -> None:
     async with gateway.call() as caller, httpx.AsyncClient(base_url=gateway.http) as client:
         await caller.settings()

@@ -150,8 +150,8 @@ class Line(ABC):
     def _flush(self) -> None:
         """Carry out everything the session wants done."""
         for effect in self._session.drain():
+            observe(effect, self._services.metrics, self._session.speaker.voice_rate_hz)
             if isinstance(effect, n.TellEngine):
                 self._services.engine.send(effect.message)
             else:
-                observe(effect, self._services.metrics, self._session.speaker.voice_rate_hz)
                 self._tell_client(effect)

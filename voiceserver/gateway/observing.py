@@ -1,7 +1,9 @@
-"""What the metrics learn from a session's notices."""
+"""What the metrics learn from what a session has done."""
 
 from __future__ import annotations
 
+from voiceserver.clock import LISTEN_RATE_HZ
+from voiceserver.engine.messages import UserAudio
 from voiceserver.metrics import Metrics
 from voiceserver.session import notices as n
 
@@ -11,6 +13,8 @@ _SAMPLE_BYTES = 2
 def observe(notice: n.Effect, metrics: Metrics, voice_rate_hz: int) -> None:
     """Count one notice."""
     match notice:
+        case n.TellEngine(UserAudio(pcm16=pcm16)):
+            metrics.audio_in_s.inc(len(pcm16) / (_SAMPLE_BYTES * LISTEN_RATE_HZ))
         case n.Committed():
             metrics.turns.inc()
         case n.ReplyAudio(pcm16=pcm16, late=late):
