@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from voiceserver.engine.forecast import Forecast
 from voiceserver.engine.messages import (
     NO_TOOLS,
     ChatMessage,
@@ -39,6 +40,7 @@ class Window:
     probability: float
     level_dbfs: float
     echo_likeness: float
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True)

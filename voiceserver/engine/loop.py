@@ -230,9 +230,9 @@ class Loop:
     def _heard_message(self, heard: Heard) -> FromEngine:
         session_id = self._slots.session_in(heard.slot)
         match heard:
-            case Window(_, end_sample, probability, level_dbfs, echo_likeness):
+            case Window(_, end_sample, probability, level_dbfs, echo_likeness, forecast):
                 return SpeechActivity(
-                    session_id, end_sample, probability, level_dbfs, echo_likeness
+                    session_id, end_sample, probability, level_dbfs, echo_likeness, forecast
                 )
             case Transcript(_, request_id, text, failed):
                 return Recognised(session_id, request_id, text, failed)

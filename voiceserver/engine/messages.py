@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from voiceserver.engine.forecast import Forecast
+
 # --- values ---------------------------------------------------------------------------------------
 
 
@@ -117,8 +119,7 @@ class UserAudio:
 class Recognise:
     """Transcribe `[start_sample, end_sample)`; answered by Recognised with the same request_id.
 
-    A newer Recognise of the same session replaces an older one that has not begun, unless that one
-    was `final`.
+    A newer one of the same session replaces an older one that has not begun, unless it was `final`.
     """
 
     session_id: str
@@ -228,6 +229,7 @@ class SpeechActivity:
     probability: float  # that somebody speaks, 0..1
     level_dbfs: float  # RMS of the window; silence is -120
     echo_likeness: float  # 0..1: how well the window is explained by our own recent speech
+    forecast: Forecast | None = None  # of the duplex policy, where one listens
 
 
 @dataclass(frozen=True)
@@ -257,16 +259,13 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class AudioDelta:
-    """More of the reply's sound: mono int16 little-endian at voice_rate_hz.
-
-    `words` are those whose timing became known with it.
-    """
+    """More of the reply's sound: mono int16 little-endian at voice_rate_hz."""
 
     session_id: str
     epoch: int
     response_id: str
     pcm16: bytes
-    words: tuple[WordTiming, ...]
+    words: tuple[WordTiming, ...]  # those whose timing became known with it
 
 
 @dataclass(frozen=True)
