@@ -27,9 +27,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"nn", "kernels", "audio", "assets", *BASE},
     "session": {"engine.messages", "clock", "errors", "config"},
     "gateway": {"session", "engine.messages", "engine.wire", "audio", "metrics", *BASE},
-    "training": {"nn", "kernels", "audio", "assets", "engine", *BASE},
-    "bench": {"assets", "audio", "engine", "nn", "kernels", "training", *BASE},
-    "cli": {"gateway", "bench", "training", "assets", "audio", "engine", "nn", *BASE},
+    "scenes": {"bench.voices", "audio", *BASE},
+    "training": {"nn", "kernels", "audio", "assets", "engine", "scenes", *BASE},
+    "bench": {"assets", "audio", "engine", "nn", "kernels", "training", "scenes", *BASE},
+    "cli": {"gateway", "bench", "training", "scenes", "assets", "audio", "engine", "nn", *BASE},
     "__main__": {"cli"},
     "__init__": set(),
 }
