@@ -71,6 +71,10 @@ class ResponseCancel(ClientEvent):
     response_id: Id | None = None
 
 
+class OutputClear(ClientEvent):
+    type: Literal["output_audio_buffer.clear"]
+
+
 AnyClientEvent = (
     SessionUpdate
     | AudioAppend
@@ -82,6 +86,7 @@ AnyClientEvent = (
     | ItemTruncate
     | ResponseCreate
     | ResponseCancel
+    | OutputClear
 )
 _ADAPTER: TypeAdapter[AnyClientEvent] = TypeAdapter(
     Annotated[AnyClientEvent, Field(discriminator="type")]

@@ -17,6 +17,8 @@ from voiceserver.session.items import Item
 from voiceserver.session.session import Session
 from voiceserver.session.settings import ReplyOptions
 
+ClearOutput = Callable[[float], None]  # at this moment: nothing more of what was said is heard
+
 _MOST_WAITING_BYTES = 16 * 2**20  # about nine minutes
 
 
@@ -30,13 +32,16 @@ class Requests:
         limits: Limits,
         new_id: Callable[[str], str],
         shelf: AudioShelf,
+        clear_output: ClearOutput | None = None,
     ) -> None:
+        """`clear_output` where sound travels beside the events, as over WebRTC."""
         self.settings = settings
         self.clips: dict[tuple[str, int], bytes] = {}  # (item id, part) -> audio to transcribe
         self._session = session
         self._limits = limits
         self._shelf = shelf
         self._new_id = new_id
+        self._clear_output = clear_output
         self._input = InputAudio(settings.input_format)
         self._overflowing = False
 
@@ -74,12 +79,25 @@ class Requests:
                 session.create_response(self._reply_options(response), now_s)
             case ce.ResponseCancel(response_id=response_id):
                 session.cancel_response(response_id, now_s)
+            case ce.OutputClear():
+                self._clear(now_s)
         return False
 
+    def _clear(self, now_s: float) -> None:
+        if self._clear_output is None:
+            message = "What came over a WebSocket is the client's to clear; use response.cancel."
+            raise ClientError(message, code="invalid_value", param="type")
+        self._clear_output(now_s)
+
     def _append(self, audio: str, now_s: float) -> None:
-        data = decode_base64(audio, "audio")
+        if self._clear_output is not None:
+            message = "Over WebRTC the user's audio comes by its track, not inside events."
+            raise ClientError(message, code="invalid_value", param="type")
+        self.hear(self._input.decode(decode_base64(audio, "audio")), now_s)
+
+    def hear(self, pcm16: bytes, now_s: float) -> None:
+        """More of the user's audio, int16 at the listening rate."""
         try:
-            pcm16 = self._input.decode(data)
             self._session.audio(pcm16, now_s)
         except ClientError as error:
             if error.code != "input_audio_buffer_overflow":

@@ -1,0 +1,155 @@
+"""The Realtime protocol, whatever carries it: a client's events in, the session's notices out.
+
+The transport owns the session, the outbox and the sockets; it hands in what came and sends what is
+put into the outbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voiceserver.errors import ClientError, EngineUnavailable
+from voiceserver.gateway.line import new_id
+from voiceserver.gateway.outbox import Outbox
+from voiceserver.gateway.realtime import client_events, server_events
+from voiceserver.gateway.realtime.encoder import Encoder
+from voiceserver.gateway.realtime.requests import ClearOutput, Requests
+from voiceserver.gateway.realtime.settings import RealtimeSettings
+from voiceserver.gateway.realtime.shelf import AudioShelf
+from voiceserver.gateway.services import Services
+from voiceserver.session import notices as n
+from voiceserver.session.session import Session
+
+log = logging.getLogger("voiceserver.gateway")
+
+
+class RealtimeProtocol:
+    """One client's side of the protocol. `flush` carries out what the session wants done."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: RealtimeSettings,
+        services: Services,
+        outbox: Outbox,
+        flush: Callable[[], None],
+        shelf: AudioShelf,
+        clear_output: ClearOutput | None = None,
+    ) -> None:
+        """With `clear_output` sound comes and goes over tracks, which the server clears itself."""
+        self.requests = Requests(session, settings, services.limits, new_id, shelf, clear_output)
+        self._session = session
+        self._services = services
+        self._outbox = outbox
+        self._flush = flush
+        self._encoder = Encoder(settings, session.conversation.conversation_id, shelf)
+        self._expires_at = int(time.time() + services.limits.session_s)
+        self._reading: set[asyncio.Task[None]] = set()  # of audio inside items
+        self._told_of_dropping = False
+
+    def extend(self, query: Mapping[str, str]) -> None:
+        """Send the events of our own that the client asks for, see endpoint.py."""
+        self._encoder.with_timing = query.get("timing") == "1"
+        self._encoder.with_interim = self._session.ears.show_interim = query.get("interim") == "1"
+
+    @property
+    def with_timing(self) -> bool:
+        """Whether the client asked to be told when things happen."""
+        return self._encoder.with_timing
+
+    def begin(self) -> None:
+        """Greet the client."""
+        self.send({"type": "session.created", "session": self._session_wire()})
+
+    def close(self) -> None:
+        """The session is over."""
+        for task in self._reading:
+            task.cancel()
+
+    # --- from the client ---------------------------------------------------------------------
+
+    def take(self, frame: str | bytes) -> None:
+        """Carry out one event; whatever is wrong with it, the session lives on."""
+        event_id = None
+        try:
+            event = client_events.parse(frame)
+            event_id = event.event_id
+            if self.requests.carry_out(event, self._services.clock.now_s()):
+                self._encoder.settings = self.requests.settings
+                self.send({"type": "session.updated", "session": self._session_wire()})
+        except ClientError as error:
+            event_id = getattr(error, "event_id", None) or event_id
+            self.fail(str(error), error.code, error.kind, error.param, event_id)
+        except Exception:
+            log.exception("%s: a client event could not be carried out", self._session.session_id)
+            message = "The server had an error while processing this event."
+            self.fail(message, "internal_error", "server_error", None, event_id)
+        self._flush()
+
+    def _session_wire(self) -> dict[str, Any]:
+        return self.requests.settings.wire(self._session.session_id, self._expires_at)
+
+    # --- to the client -----------------------------------------------------------------------
+
+    def engine_ready(self) -> None:
+        """Learn what the present engine's voice is like."""
+        self._encoder.voice_rate_hz = self._session.speaker.voice_rate_hz
+
+    def tell(self, notice: n.Effect) -> None:
+        """Queue the events of a notice."""
+        if isinstance(notice, n.ReadClip):
+            task = asyncio.create_task(self._read_clip(notice.item_id, notice.part_index))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
+            return
+        if isinstance(notice, n.ReplyDone) and notice.reply.status == "cancelled":
+            self._outbox.drop_audio(notice.reply.response_id)
+        for event in self._encoder.events(notice):
+            self.send(event)
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Queue an event; sound that a slow client leaves unread is dropped, and it is told."""
+        is_audio = event["type"] == "response.output_audio.delta"
+        text = json.dumps({"event_id": new_id("event"), **event}, ensure_ascii=False)
+        dropped = self._outbox.put(text, event["response_id"] if is_audio else None)
+        if dropped:
+            self._services.metrics.audio_dropped.inc(dropped)
+            self.tell_of_dropping()
+
+    def tell_of_dropping(self) -> None:
+        """The client does not take its sound as fast as it is made; it is told once."""
+        if not self._told_of_dropping:
+            self._told_of_dropping = True
+            message = "Audio is not being read as fast as it is spoken; the oldest is dropped."
+            self.fail(message, "output_audio_dropped", "server_error")
+
+    def fail(
+        self,
+        message: str,
+        code: str,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Send an error; the session lives on."""
+        self._services.metrics.errors.labels(code).inc()
+        self.send(
+            server_events.error(message, code=code, kind=kind, param=param, event_id=event_id)
+        )
+
+    async def _read_clip(self, item_id: str, part_index: int) -> None:
+        """Have audio inside an item transcribed."""
+        pcm16 = self.requests.clips.pop((item_id, part_index))
+        try:
+            text = await self._services.clips.read(pcm16)
+        except EngineUnavailable as error:
+            self._session.clip_failed(item_id, part_index, str(error))
+        else:
+            audio_s = len(pcm16) / 32_000
+            self._session.clip_read(item_id, part_index, text, audio_s)
+        self._flush()
