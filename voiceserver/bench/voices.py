@@ -91,8 +91,7 @@ def speak(text: str, voice: UserVoice = VOICES[0]) -> NDArray[np.float32]:
 
 def speak_marked(text: str, voice: UserVoice = VOICES[0]) -> Spoken:
     """As `speak`; a text may have marks, `Tell me | a story.`, which do not change its sound."""
-    key = hashlib.sha256(repr((_RECIPE, voice, text)).encode()).hexdigest()[:20]
-    path = cache_folder() / "user_speech" / f"{voice.name}-{key}.wav"
+    path = _path(text, voice)
     marks_path = path.with_suffix(".json")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +105,16 @@ def speak_marked(text: str, voice: UserVoice = VOICES[0]) -> Spoken:
     assert rate_hz == RATE_HZ, f"{path} is at {rate_hz} Hz"
     marks = json.loads(marks_path.read_text("utf-8")) if _MARK in text else ()
     return Spoken(np.asarray(samples, np.float32), tuple((begin, end) for begin, end in marks))
+
+
+def is_spoken(text: str, voice: UserVoice) -> bool:
+    """Whether the cache has this speech already."""
+    return _path(text, voice).exists()
+
+
+def _path(text: str, voice: UserVoice) -> Path:
+    key = hashlib.sha256(repr((_RECIPE, voice, text)).encode()).hexdigest()[:20]
+    return cache_folder() / "user_speech" / f"{voice.name}-{key}.wav"
 
 
 def to_kokoro(ipa: str, vocabulary: Mapping[str, int]) -> list[int]:
