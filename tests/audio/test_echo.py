@@ -137,3 +137,15 @@ def test_a_new_reply_overwrites_what_was_not_heard_of_the_old() -> None:
     tape.write(np.full(10, 2.0, np.float32), 11_000)
     assert tape.read(10_000, 11_000).sum() == 1000.0
     assert tape.read(11_000, 20_000).sum() == 20.0
+
+
+def test_what_was_played_can_be_read_beside_each_window_until_it_is_hushed() -> None:
+    tracker = EchoTracker(16_000)
+    sound = np.arange(1, 2049, dtype=np.float32)
+    tracker.played(sound, 9728, 0.032)  # begins with the window [10240, 10752)
+    assert not tracker.spoken(10_240).any()
+    assert np.array_equal(tracker.spoken(10_752), sound[:512])
+    tracker.hushed(11_008)
+    assert np.array_equal(tracker.spoken(11_264)[:256], sound[512:768])
+    assert not tracker.spoken(11_264)[256:].any()
+    assert not tracker.spoken(11_776).any()

@@ -6,7 +6,7 @@ from recorder import WordFamily
 
 from voiceserver.clock import FakeClock
 from voiceserver.config import EngineConfig
-from voiceserver.engine.loop import Loop, pcm16
+from voiceserver.engine.loop import Loop
 from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
@@ -18,6 +18,7 @@ from voiceserver.engine.messages import (
     PredictTurnEnd,
     Recognise,
     Recognised,
+    Released,
     Respond,
     ResponseEnded,
     SessionOpened,
@@ -27,6 +28,7 @@ from voiceserver.engine.messages import (
     TurnEnd,
     UserAudio,
 )
+from voiceserver.engine.report import pcm16
 
 FRAME_S = 0.1
 
@@ -44,10 +46,18 @@ class Bench:
         self.loop.put(OpenSession(session_id) for session_id in session_ids)
         self.tick()
 
-    def respond(self, session_id: str, text: str, epoch: int = 0, speak: bool = True) -> None:
+    def respond(
+        self,
+        session_id: str,
+        text: str,
+        epoch: int = 0,
+        speak: bool = True,
+        prepared: bool = False,
+    ) -> None:
         dialogue = (ChatMessage("user", text),)
         name = f"{session_id}{epoch}"
-        self.loop.put([Respond(session_id, epoch, name, dialogue, speak, 99, 0.0)])
+        respond = Respond(session_id, epoch, name, dialogue, speak, 99, 0.0, prepared=prepared)
+        self.loop.put([respond])
 
     def tick(self, times: int = 1) -> list[FromEngine]:
         new = [message for _ in range(times) for message in self.loop.tick()]
@@ -251,3 +261,38 @@ def test_a_failing_model_fails_the_reply_and_the_next_one_works(method: str) -> 
 def test_samples_out_of_range_become_valid_sound() -> None:
     samples = np.array([0.0, 2.0, -2.0, np.nan, np.inf], np.float32)
     assert np.frombuffer(pcm16(samples), "<i2").tolist() == [0, 32767, -32767, 0, 32767]
+
+
+def test_what_is_prepared_leaves_the_loudspeaker_once_it_is_released() -> None:
+    bench = Bench()
+    bench.open("a")
+    bench.respond("a", "one two three four five six", prepared=True)
+    made_s = audio_s(bench.run(1.0))
+    assert made_s > 0.5, "prepared sound is made all the same"
+    assert bench.family.heard_from_us == []
+    bench.loop.put([Released("a", "a0")])
+    bench.run(1.0)
+    assert [round(begins, 6) for _, _, begins in bench.family.heard_from_us[:3]] == [0.0, 0.1, 0.2]
+    assert sum(samples for _, samples, _ in bench.family.heard_from_us) == 600
+
+
+def test_what_is_prepared_and_given_up_was_never_heard() -> None:
+    bench = Bench()
+    bench.open("a")
+    bench.respond("a", "one two", prepared=True)
+    bench.run(0.2)
+    bench.loop.put([Cancel("a", 0), Released("a", "a0")])
+    bench.respond("a", "three", epoch=1)
+    bench.run(0.5)
+    assert [samples for _, samples, _ in bench.family.heard_from_us] == [100]
+    assert bench.family.hushed_slots == []
+
+
+def test_a_cancelled_reply_leaves_a_silent_loudspeaker() -> None:
+    bench = Bench()
+    bench.open("a", "b")
+    bench.respond("b", "one two three four five six")
+    bench.run(0.1)
+    bench.loop.put([Cancel("b", 0)])
+    bench.tick()
+    assert bench.family.hushed_slots == [1]

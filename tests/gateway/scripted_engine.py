@@ -20,6 +20,7 @@ import numpy as np
 
 from voiceserver.engine import messages as m
 from voiceserver.engine import wire
+from voiceserver.engine.tools import ToolCall
 
 RATE_HZ, FRAME_SAMPLES = 22050, 1792
 FRAME_S = FRAME_SAMPLES / RATE_HZ
@@ -65,14 +66,14 @@ def reply_text(respond: m.Respond) -> str:
     return f"I heard {last}."
 
 
-def calls(respond: m.Respond) -> tuple[m.ToolCall, ...]:
+def calls(respond: m.Respond) -> tuple[ToolCall, ...]:
     """Asked to call, the first function is called; asked to call all, each of them."""
     last = respond.dialogue[-1].text if respond.dialogue else ""
     if "call" not in last or respond.tools.choice == "none":
         return ()
     called = respond.tools.functions[: None if "call all" in last else 1]
     return tuple(
-        m.ToolCall(f"call_{respond.response_id[-8:]}_{i}", function.name, '{"city": "Rome"}')
+        ToolCall(f"call_{respond.response_id[-8:]}_{i}", function.name, '{"city": "Rome"}')
         for i, function in enumerate(called)
     )
 

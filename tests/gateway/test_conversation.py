@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from gateway_calls import Gateway, silence, tone
 
-from voiceserver.engine.messages import Respond, ToolCall
+from voiceserver.engine.messages import Respond
+from voiceserver.engine.tools import ToolCall
 
 
 async def test_a_typed_turn_answered_in_text(gateway: Gateway) -> None:

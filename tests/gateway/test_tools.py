@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway_calls import Caller, Gateway
 
-from voiceserver.engine.messages import Respond, ToolCall
+from voiceserver.engine.messages import Respond
+from voiceserver.engine.tools import ToolCall
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER = {"type": "function", "name": "weather", "description": "Tells it.", "parameters": SCHEMA}

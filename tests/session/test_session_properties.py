@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from voiceserver.clock import VAD_WINDOW_SAMPLES
 from voiceserver.config import Limits
 from voiceserver.engine import messages as m
+from voiceserver.engine.tools import ToolCall
 from voiceserver.errors import ClientError
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part
@@ -175,7 +176,7 @@ class Conversing(RuleBasedStateMachine):
                 self.session.engine_said(audio, self.now_s)
             case _:
                 reason = m.EndReason.FAILED if kind == "fail" else m.EndReason.COMPLETED
-                calls = (m.ToolCall("k", "look", "{}"),) if kind == "call" else ()
+                calls = (ToolCall("k", "look", "{}"),) if kind == "call" else ()
                 ended = m.ResponseEnded(*address, reason, 1, 2, 3, calls=calls)
                 self.session.engine_said(ended, self.now_s)
         self.take()

@@ -9,14 +9,15 @@ import pytest
 from voiceserver.clock import VAD_WINDOW_SAMPLES
 from voiceserver.config import Limits
 from voiceserver.engine import messages as m
+from voiceserver.engine.tools import NO_TOOLS, Function, ToolCall, Tools
 from voiceserver.errors import ClientError
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part, function_call
 from voiceserver.session.session import Session
 from voiceserver.session.settings import SessionSettings
 
-TOOLS = m.Tools((m.Function("look", "", {}),))
-CALL = m.ToolCall("k", "look", "{}")
+TOOLS = Tools((Function("look", "", {}),))
+CALL = ToolCall("k", "look", "{}")
 
 
 class Call:
@@ -49,7 +50,7 @@ class Call:
         told = [e.message for e in effects if isinstance(e, n.TellEngine)]
         return [message for message in told if isinstance(message, m.Respond)][-1]
 
-    def end(self, r: m.Respond, *calls: m.ToolCall) -> n.ReplyInfo:
+    def end(self, r: m.Respond, *calls: ToolCall) -> n.ReplyInfo:
         address = (r.session_id, r.epoch, r.response_id)
         ended = m.ResponseEnded(*address, m.EndReason.COMPLETED, 1, 2, 3, calls=calls)
         self.session.engine_said(ended, self.now_s)
@@ -72,7 +73,7 @@ def test_an_engine_that_calls_nothing_is_told_of_no_tools_and_no_calls() -> None
     call.typed("hello")
     call.respond()
     respond = call.asked()
-    assert respond.tools == m.NO_TOOLS
+    assert respond.tools == NO_TOOLS
     assert [message.text for message in respond.dialogue] == ["hello"]
     call.result("another")
     with pytest.raises(ClientError, match="active response"):
@@ -85,7 +86,7 @@ def test_calls_are_items_after_the_words() -> None:
     call.respond()
     respond = call.asked()
     assert respond.tools == TOOLS
-    done = call.end(respond, CALL, m.ToolCall("l", "look", '{"a": 1}'))
+    done = call.end(respond, CALL, ToolCall("l", "look", '{"a": 1}'))
     first, second = done.calls
     assert first.previous_item_id == "typed look"
     assert second.previous_item_id == first.item.item_id

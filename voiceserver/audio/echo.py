@@ -57,6 +57,10 @@ class ReferenceTape:
         self._samples[place] = samples
         self._end = position + len(samples)
 
+    def cut(self, position: int) -> None:
+        """Nothing from this position on is played."""
+        self._end = min(self._end, position)
+
     def read(self, begin: int, end: int) -> Floats:
         """Samples `[begin, end)`; silence where nothing was played or the tape has moved on."""
         positions = np.arange(begin, end)
@@ -90,6 +94,16 @@ class EchoTracker:
         most_samples = ReferenceTape.LENGTH_SAMPLES * self._voice_rate_hz // LISTEN_RATE_HZ
         while self._played_samples > most_samples:
             self._played_samples -= len(self._played.popleft()[0])
+
+    def hushed(self, position: int) -> None:
+        """What was to be heard after this microphone position will not be heard."""
+        self._write_tape()
+        self._tape.cut(position)
+
+    def spoken(self, end_sample: int) -> Floats:
+        """What the loudspeaker should have played in the window that ends here: [512]"""
+        self._write_tape()
+        return self._tape.read(end_sample - VAD_WINDOW_SAMPLES, end_sample)
 
     def skip(self, end_sample: int, window: Floats) -> None:
         """Pass over a window that nobody asks about: it is looked at only if a later one is."""

@@ -15,15 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceserver.engine.forecast import Forecast
-from voiceserver.engine.messages import (
-    NO_TOOLS,
-    ChatMessage,
-    EndReason,
-    EngineReady,
-    ToolCall,
-    Tools,
-    WordTiming,
-)
+from voiceserver.engine.messages import ChatMessage, EndReason, EngineReady, WordTiming
+from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
 
 Samples = NDArray[np.float32]  # mono, -1..1
 
@@ -213,7 +206,11 @@ class Family(Protocol):
         ...
 
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
-        """Learn when sound just returned by `talk` will leave the user's loudspeaker, for echo."""
+        """Learn when our sound will leave the user's loudspeaker, for echo and turn taking."""
+        ...
+
+    def hushed(self, slot: int) -> None:
+        """The user's loudspeaker is silent from now on: what it had not played it will not play."""
         ...
 
     def work(self) -> Work: ...

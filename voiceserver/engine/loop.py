@@ -19,13 +19,9 @@ from voiceserver.config import EngineConfig
 from voiceserver.engine.family import (
     Ended,
     Family,
-    Heard,
     Made,
     Spoken,
     Task,
-    Transcript,
-    TurnScore,
-    Window,
     Written,
     failed,
 )
@@ -38,19 +34,18 @@ from voiceserver.engine.messages import (
     OpenSession,
     PredictTurnEnd,
     Recognise,
-    Recognised,
+    Released,
     Respond,
-    ResponseEnded,
     SessionOpened,
     SessionRefused,
-    SpeechActivity,
     TextDelta,
     ToEngine,
     TurnBegan,
-    TurnEnd,
     UserAudio,
 )
 from voiceserver.engine.pacing import Playout
+from voiceserver.engine.prepared import Prepared
+from voiceserver.engine.report import ended_message, heard_message, pcm16
 from voiceserver.engine.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -74,6 +69,7 @@ class Loop:
         self._clock = clock
         self._slots = Slots(family.shape.slots)
         self._replies: dict[int, Reply] = {}  # by slot
+        self._prepared = Prepared()
         self._inbox: deque[ToEngine] = deque()
         self._outbox: list[FromEngine] = []
 
@@ -117,6 +113,7 @@ class Loop:
         match message:
             case CloseSession(session_id):
                 self._drop_reply(slot)
+                self._prepared.forget(slot)
                 self._family.close(slot)
                 self._slots.free(session_id)
             case UserAudio(_, pcm16):
@@ -129,10 +126,10 @@ class Loop:
                 self._family.turn_began(slot, start_sample, dialogue)
             case Respond():
                 self._respond(slot, message)
+            case Released(_, response_id):
+                self._release(slot, response_id)
             case Cancel(_, epoch):
-                reply = self._replies.get(slot)
-                if reply is not None and reply.epoch <= epoch:
-                    self._drop_reply(slot)
+                self._cancel(slot, epoch)
 
     def _open(self, session_id: str) -> None:
         if self._slots.slot_of(session_id) is not None:
@@ -148,7 +145,10 @@ class Loop:
 
     def _respond(self, slot: int, message: Respond) -> None:
         self._drop_reply(slot)
+        self._prepared.forget(slot)
         self._replies[slot] = Reply(message.epoch, message.response_id)
+        if message.prepared:
+            self._prepared.expect(slot, message.response_id)
         # The response's name goes into the seed: a question asked again is answered anew, yet a
         # replay of the same messages gives the same answers, whoever else is talking.
         seed = self._config.seed ^ crc32(message.response_id.encode())
@@ -168,6 +168,24 @@ class Loop:
         except Exception as error:  # one session's trouble must not end the others
             self._fail([slot], error)
 
+    def _release(self, slot: int, response_id: str) -> None:
+        """What was made of a prepared reply is played now, and the rest as it comes."""
+        playout, now_s = Playout(), self._clock.now_s()
+        for samples in self._prepared.release(slot, response_id):
+            begins_in_s = playout.add(self._duration_s(samples), now_s)
+            self._family.played(slot, samples, begins_in_s)
+        reply = self._replies.get(slot)
+        if reply is not None and reply.response_id == response_id:
+            reply.playout = playout
+
+    def _cancel(self, slot: int, epoch: int) -> None:
+        reply = self._replies.get(slot)
+        if reply is not None and reply.epoch > epoch:
+            return
+        self._drop_reply(slot)
+        if not self._prepared.forget(slot):
+            self._family.hushed(slot)
+
     def _drop_reply(self, slot: int) -> None:
         if self._replies.pop(slot, None) is not None:
             self._family.stop(slot)
@@ -176,7 +194,7 @@ class Loop:
 
     def _listen(self) -> None:
         for heard in self._family.listen():
-            self._outbox.append(self._heard_message(heard))
+            self._outbox.append(heard_message(self._slots.session_in(heard.slot), heard))
 
     def _think(self) -> None:
         """A step of writing, unless it would keep somebody who could speak in silence."""
@@ -227,18 +245,6 @@ class Loop:
 
     # --- outbox -----------------------------------------------------------------------------------
 
-    def _heard_message(self, heard: Heard) -> FromEngine:
-        session_id = self._slots.session_in(heard.slot)
-        match heard:
-            case Window(_, end_sample, probability, level_dbfs, echo_likeness, forecast):
-                return SpeechActivity(
-                    session_id, end_sample, probability, level_dbfs, echo_likeness, forecast
-                )
-            case Transcript(_, request_id, text, failed):
-                return Recognised(session_id, request_id, text, failed)
-            case TurnScore(_, request_id, probability):
-                return TurnEnd(session_id, request_id, probability)
-
     def _deliver(self, made: Iterable[Made]) -> None:
         for piece in made:
             reply = self._replies[piece.slot]
@@ -252,13 +258,16 @@ class Loop:
                     if len(samples) or words:  # a first frame may only fill the voice's delays
                         self._outbox.append(AudioDelta(*address, pcm16(samples), words))
                 case Ended():
-                    self._outbox.append(_ended_message(address, piece))
+                    self._outbox.append(ended_message(address, piece))
                     del self._replies[piece.slot]
 
     def _play(self, reply: Reply, piece: Spoken) -> None:
-        duration_s = len(piece.samples) / self._family.shape.voice_rate_hz
-        begins_in_s = reply.playout.add(duration_s, self._clock.now_s())
-        self._family.played(piece.slot, piece.samples, begins_in_s)
+        begins_in_s = reply.playout.add(self._duration_s(piece.samples), self._clock.now_s())
+        if not self._prepared.keep(piece.slot, piece.samples):
+            self._family.played(piece.slot, piece.samples, begins_in_s)
+
+    def _duration_s(self, samples: np.ndarray) -> float:
+        return len(samples) / self._family.shape.voice_rate_hz
 
     def _fail(self, slots: Sequence[int], error: Exception) -> None:
         log.error("a reply failed", exc_info=error)
@@ -266,28 +275,3 @@ class Loop:
             self._family.stop(slot)
             if slot in self._replies:
                 self._deliver([failed(slot, error)])
-
-
-def _ended_message(address: tuple[str, int, str], ended: Ended) -> ResponseEnded:
-    session_id, epoch, response_id = address
-    return ResponseEnded(
-        session_id=session_id,
-        epoch=epoch,
-        response_id=response_id,
-        reason=ended.reason,
-        prompt_tokens=ended.prompt_tokens,
-        text_tokens=ended.text_tokens,
-        audio_frames=ended.audio_frames,
-        message=ended.message,
-        concealed_frames=ended.concealed_frames,
-        calls=ended.calls,
-        thinker_failure=ended.thinker_failure,
-    )
-
-
-def pcm16(samples: np.ndarray) -> bytes:
-    """Float samples as int16 little-endian; clipped, and silent where not finite."""
-    if not np.isfinite(samples).all():
-        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    data: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
-    return data

@@ -9,42 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from voiceserver.engine.forecast import Forecast
+from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
 
 # --- values ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A function that the model wants called."""
-
-    call_id: str
-    name: str
-    arguments: str  # JSON
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function that the model may call."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]  # JSON schema
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What may be called in one reply; only told if `calls_tools`."""
-
-    functions: tuple[Function, ...] = ()
-    choice: Literal["auto", "none", "required", "function"] = "auto"
-    function_name: str = ""  # the one to be called, if the choice is a function
-    parallel: bool = True  # several calls in one reply
-
-
-NO_TOOLS = Tools()
 
 
 @dataclass(frozen=True)
@@ -172,6 +142,15 @@ class Respond:
     item_id: str = ""  # the conversation item that the reply becomes
     open_ended: bool = False  # max_tokens is our own default, nobody asked for it
     tools: Tools = NO_TOOLS
+    prepared: bool = False  # nobody hears it before a Released
+
+
+@dataclass(frozen=True)
+class Released:
+    """A prepared reply is heard from now on."""
+
+    session_id: str
+    response_id: str
 
 
 @dataclass(frozen=True)
@@ -190,6 +169,7 @@ ToEngine = (
     | PredictTurnEnd
     | TurnBegan
     | Respond
+    | Released
     | Cancel
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from voiceserver.engine.messages import ChatMessage, EngineReady, ToolCall, WordTiming
+from voiceserver.engine.messages import ChatMessage, EngineReady, WordTiming
+from voiceserver.engine.tools import ToolCall
 from voiceserver.errors import ClientError
 from voiceserver.session.items import Item
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from voiceserver.engine.messages import ToolCall
+from voiceserver.engine.tools import ToolCall
 
 PartKind = Literal["input_text", "input_audio", "output_text", "output_audio"]
 ItemKind = Literal["message", "function_call", "function_call_output"]

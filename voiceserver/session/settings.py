@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.engine.messages import NO_TOOLS, Tools
+from voiceserver.engine.tools import NO_TOOLS, Tools
 from voiceserver.session.items import Item
 
 DEFAULT_REPLY_TOKENS = 160  # about a minute of speech

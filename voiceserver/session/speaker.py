@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from voiceserver.engine.messages import (
-    NO_TOOLS,
     AudioDelta,
     Cancel,
     ChatMessage,
@@ -18,8 +17,8 @@ from voiceserver.engine.messages import (
     Respond,
     ResponseEnded,
     TextDelta,
-    ToolCall,
 )
+from voiceserver.engine.tools import NO_TOOLS, ToolCall
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.items import function_call
 from voiceserver.session.notices import (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
 from voiceserver.bench.voices import RATE_HZ, speak
-from voiceserver.engine.family import Heard, Samples, Transcript, TurnScore, Window
+from voiceserver.engine.family import Heard, Transcript, TurnScore, Window
 from voiceserver.engine.listening.microphones import BACKLOG_SAMPLES, WINDOWS_PER_CALL
 from voiceserver.engine.nano.listener import Listener
 
@@ -29,7 +29,7 @@ def listener_and_bell() -> Iterator[tuple[Listener, threading.Semaphore]]:
 def listener(listener_and_bell: tuple[Listener, threading.Semaphore]) -> Iterator[Listener]:
     listener = listener_and_bell[0]
     for slot in range(3):
-        listener.open(slot)
+        listener.open(slot, 22_050)
     yield listener
     for slot in range(3):
         listener.close(slot)
@@ -42,14 +42,10 @@ def question() -> bytes:
     return samples.tobytes()
 
 
-def no_echo(_slot: int, _end_sample: int, _window: Samples, _voice: float) -> float:
-    return 0.25
-
-
 def listen_through(listener: Listener) -> list[Heard]:
-    heard = listener.listen(no_echo)
+    heard = listener.listen()
     while listener.pending():
-        heard += listener.listen(no_echo)
+        heard += listener.listen()
     return heard
 
 
@@ -67,14 +63,13 @@ def test_how_audio_is_cut_changes_nothing(
     for begin in range(0, len(question), chunk_bytes):
         listener.hear(1, question[begin : begin + chunk_bytes])
         if begin % (64 * chunk_bytes) == 0:
-            heard += listener.listen(no_echo)
+            heard += listener.listen()
     pieces = windows(heard + listen_through(listener), 1)
     assert [w.end_sample for w in pieces] == [w.end_sample for w in whole]
     assert [w.end_sample for w in whole] == list(range(512, len(question) // 2 + 1, 512))
     np.testing.assert_allclose(
         [w.probability for w in pieces], [w.probability for w in whole], atol=1e-4
     )
-    assert whole[0].echo_likeness == 0.25
 
 
 def test_a_flood_keeps_nobody_waiting_and_loses_its_oldest(
@@ -83,7 +78,7 @@ def test_a_flood_keeps_nobody_waiting_and_loses_its_oldest(
     flood = np.zeros(BACKLOG_SAMPLES + 10 * SECOND, "<i2").tobytes()
     listener.hear(0, flood)
     listener.hear(1, question[: WINDOWS_PER_CALL * 1024])
-    heard = listener.listen(no_echo)
+    heard = listener.listen()
     assert len(windows(heard, 0)) == WINDOWS_PER_CALL  # bounded, and no more than the other
     assert len(windows(heard, 1)) == WINDOWS_PER_CALL
     assert windows(heard, 0)[0].end_sample == 10 * SECOND + 512
@@ -112,6 +107,6 @@ def test_a_reopened_slot_begins_at_sample_zero(listener: Listener, question: byt
     listener.hear(0, question)
     first = windows(listen_through(listener), 0)
     listener.close(0)
-    listener.open(0)
+    listener.open(0, 22_050)
     listener.hear(0, question)
     assert windows(listen_through(listener), 0) == first

@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from voiceserver.engine.family import Ended, Task, Written
-from voiceserver.engine.messages import EndReason, ToolCall
+from voiceserver.engine.messages import EndReason
 from voiceserver.engine.nano.model import Nano
 from voiceserver.engine.thinking.thinker import Thinking
+from voiceserver.engine.tools import ToolCall
 
 CALL = ToolCall("k", "look", "{}")
 

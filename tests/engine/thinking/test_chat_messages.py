@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from voiceserver.engine.messages import ChatMessage, ToolCall
+from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.thinking.chat_messages import NO_RESULT, messages
+from voiceserver.engine.tools import ToolCall
 
 
 def said(role: str, text: str) -> ChatMessage:

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 from fake_endpoint import SCRIPTS
 
-from voiceserver.engine.messages import EndReason, ToolCall
+from voiceserver.engine.messages import EndReason
 from voiceserver.engine.thinking.chat_stream import (
     MOST_LINE_BYTES,
     ChatFailed,
     ChatStream,
     EventLines,
 )
+from voiceserver.engine.tools import ToolCall
 
 
 def read(data: bytes, size: int) -> tuple[str, ChatStream]:

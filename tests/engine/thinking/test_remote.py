@@ -10,7 +10,7 @@ from fake_endpoint import FakeEndpoint
 
 from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import ChatMessage, EndReason, Function, ToolCall, Tools
+from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.thinking.remote import (
     APOLOGY,
     APOLOGY_MIDWAY,
@@ -18,6 +18,7 @@ from voiceserver.engine.thinking.remote import (
     RemoteThinker,
 )
 from voiceserver.engine.thinking.thinker import Thinking
+from voiceserver.engine.tools import Function, ToolCall, Tools
 
 PATIENCE_S = 60.0  # other work may share the machine
 KEY = "sk-very-secret"

@@ -2,7 +2,7 @@
 
 Each slot keeps a ring of its recent audio addressed by absolute sample; voice activity follows
 behind at a bounded number of windows a call, so one session's flood cannot keep the loop from the
-others.
+others. Each also knows what its user's loudspeaker plays, and so what of a window is our own voice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from voiceserver.audio.echo import EchoTracker
 from voiceserver.audio.ring import SampleRing
 from voiceserver.audio.turn_end import TurnEndPredictor
 from voiceserver.audio.vad import VoiceActivity, levels_dbfs
@@ -20,20 +21,20 @@ from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.config import Limits
 from voiceserver.engine.family import Heard, Samples, TurnScore, Window
 from voiceserver.engine.listening.background import Background, Job
+from voiceserver.engine.listening.forecaster import Forecaster
 
 # Audio waiting for voice activity, and the longest utterance that may end there.
 BACKLOG_SAMPLES = int(Limits.backlog_s * LISTEN_RATE_HZ)
 RING_SAMPLES = BACKLOG_SAMPLES + int((Limits.utterance_s + 5.0) * LISTEN_RATE_HZ)
 WINDOWS_PER_CALL = 8  # of each slot: a quarter second of audio, about 2 ms of work
-
-# Of a slot's window that ends here and is a voice with this probability.
-EchoLikeness = Callable[[int, int, Samples, float], float]
+FAINT_VOICE = 0.05  # less is no voice to any session: whether it might be ours is not asked
 
 
 @dataclass
 class Microphone:
-    """One slot's recent audio, and how far voice activity has come in it."""
+    """One slot's recent audio, how far voice activity has come in it, and its echo path."""
 
+    echo: EchoTracker
     ring: SampleRing = field(default_factory=lambda: SampleRing(RING_SAMPLES))
     analysed: int = 0  # sample position
 
@@ -46,16 +47,29 @@ class Microphones:
     """Recent audio, voice activity and end of turn for all slots."""
 
     def __init__(
-        self, vad: Path, turn_end: Path, slots: int, wake: Callable[[], None], threads: int = 1
+        self,
+        vad: Path,
+        turn_end: Path,
+        slots: int,
+        wake: Callable[[], None],
+        threads: int = 1,
+        forecaster: Forecaster | None = None,
     ) -> None:
         self._vad = VoiceActivity(vad, slots, threads)
+        self._forecaster = forecaster
         self._turn_end = TurnEndPredictor(turn_end)
         self._open: dict[int, Microphone] = {}
         self._turns: Background[Heard] = Background("turn-end", wake)
 
-    def open(self, slot: int) -> None:
-        self._open[slot] = Microphone()
+    def open(self, slot: int, voice_rate_hz: int) -> None:
+        """Begin with a new session, to whom we speak at this rate."""
+        self._open[slot] = Microphone(EchoTracker(voice_rate_hz))
+        self._reset(slot)
+
+    def _reset(self, slot: int) -> None:
         self._vad.reset(slot)
+        if self._forecaster is not None:
+            self._forecaster.reset(slot)
 
     def close(self, slot: int) -> None:
         del self._open[slot]
@@ -67,7 +81,17 @@ class Microphones:
         microphone.ring.write(pcm16)
         if microphone.backlog_samples > BACKLOG_SAMPLES:
             microphone.analysed = microphone.ring.end - BACKLOG_SAMPLES
-            self._vad.reset(slot)
+            self._reset(slot)
+
+    def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
+        """Learn when our own sound will leave the user's loudspeaker."""
+        microphone = self._open[slot]
+        microphone.echo.played(samples, microphone.ring.end, begins_in_s)
+
+    def hushed(self, slot: int) -> None:
+        """The user's loudspeaker has fallen silent, whatever it was to play yet."""
+        microphone = self._open[slot]
+        microphone.echo.hushed(microphone.ring.end)
 
     def position(self, slot: int) -> int:
         """Sample position after the newest audio of a slot."""
@@ -85,14 +109,14 @@ class Microphones:
         """Whether a whole window waits anywhere."""
         return any(m.backlog_samples >= VAD_WINDOW_SAMPLES for m in self._open.values())
 
-    def listen(self, echo_likeness: EchoLikeness) -> list[Heard]:
+    def listen(self) -> list[Heard]:
         """Analyse a bounded number of windows; return them and what the background finished."""
         heard: list[Heard] = []
         for _ in range(WINDOWS_PER_CALL):
             slots = [s for s, m in self._open.items() if m.backlog_samples >= VAD_WINDOW_SAMPLES]
             if not slots:
                 break
-            heard += self._windows(slots, echo_likeness)
+            heard += self._windows(slots)
         return heard + self._turns.collect()
 
     def predict_turn_end(self, slot: int, request_id: int, begin: int, end: int) -> None:
@@ -107,16 +131,27 @@ class Microphones:
     def end(self) -> None:
         self._turns.end()
 
-    def _windows(self, slots: list[int], echo_likeness: EchoLikeness) -> list[Heard]:
+    def _windows(self, slots: list[int]) -> list[Window]:
+        """The next window of each of these slots."""
         microphones = [self._open[slot] for slot in slots]
         ends = [m.analysed + VAD_WINDOW_SAMPLES for m in microphones]
         heard = [m.ring.read(m.analysed, end) for m, end in zip(microphones, ends, strict=True)]
-        windows = np.stack(heard)  # [slots, 512]
-        probabilities, levels = self._vad.step(slots, windows), levels_dbfs(windows)
-        for microphone, end in zip(microphones, ends, strict=True):
-            microphone.analysed = end
-        found = zip(slots, ends, probabilities, levels, heard, strict=True)
-        return [
-            Window(slot, end, voice, level, echo_likeness(slot, end, window, voice))
-            for slot, end, voice, level, window in found
-        ]
+        samples = np.stack(heard)  # [slots, 512]
+        voices, levels = self._vad.step(slots, samples), levels_dbfs(samples)
+        windows: list[Window] = []
+        for i, microphone in enumerate(microphones):
+            microphone.analysed = ends[i]
+            likeness = _echo_likeness(microphone.echo, ends[i], heard[i], voices[i])
+            windows.append(Window(slots[i], ends[i], voices[i], levels[i], likeness))
+        if self._forecaster is None:
+            return windows
+        own = [m.echo.spoken(end) for m, end in zip(microphones, ends, strict=True)]
+        return self._forecaster.step(windows, samples, np.stack(own))
+
+
+def _echo_likeness(echo: EchoTracker, end_sample: int, window: Samples, voice: float) -> float:
+    """How much of a window is our own voice, where that may matter."""
+    if voice >= FAINT_VOICE:
+        return echo.likeness(end_sample, window)
+    echo.skip(end_sample, window)
+    return 0.0

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 
-from voiceserver.audio.echo import EchoTracker
 from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.messages import ChatMessage
@@ -36,7 +35,6 @@ from voiceserver.nn.whisper.live import LiveEncoder
 
 log = logging.getLogger(__name__)
 
-FAINT_VOICE = 0.05  # less is no voice to any session: whether it might be ours is not asked
 REPLY_ROOM = 512  # positions kept free for a reply: 43 s of speech; it may take what else is left
 
 
@@ -89,7 +87,7 @@ class MiniOmniFamily:
         self.config = checkpoint.network.config
         self._tokenizer = checkpoint.tokenizer
         self._microphones = microphones
-        self._echoes: dict[int, EchoTracker] = {}
+        self._seated: set[int] = set()
         self._steps = Steps(
             checkpoint.network, slots, positions=self.config.positions, scratch=pace.scratch
         )
@@ -147,8 +145,8 @@ class MiniOmniFamily:
     # --- listening --------------------------------------------------------------------------------
 
     def open(self, slot: int) -> None:
-        self._microphones.open(slot)
-        self._echoes[slot] = EchoTracker(self._shape.voice_rate_hz)
+        self._microphones.open(slot, self._shape.voice_rate_hz)
+        self._seated.add(slot)
         positions = self.config.positions
         room = min(REPLY_ROOM, positions // 4)
         dialogue = Dialogue(self._encode, positions, room, self._shape.frame_s)
@@ -159,7 +157,7 @@ class MiniOmniFamily:
         self._transcriber.forget(slot)
         self._turns.close(slot)
         self._microphones.close(slot)
-        del self._echoes[slot]
+        self._seated.discard(slot)
 
     def hear(self, slot: int, pcm16: bytes) -> None:
         self._microphones.hear(slot, pcm16)
@@ -178,16 +176,13 @@ class MiniOmniFamily:
         self._turns.began(slot, start_sample, dialogue)
 
     def listen(self) -> list[Heard]:
-        return self._microphones.listen(self._echo_likeness) + self._transcriber.collect()
+        return self._microphones.listen() + self._transcriber.collect()
 
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
-        self._echoes[slot].played(samples, self._microphones.position(slot), begins_in_s)
+        self._microphones.played(slot, samples, begins_in_s)
 
-    def _echo_likeness(self, slot: int, end_sample: int, window: Samples, voice: float) -> float:
-        if voice >= FAINT_VOICE:
-            return self._echoes[slot].likeness(end_sample, window)
-        self._echoes[slot].skip(end_sample, window)
-        return 0.0
+    def hushed(self, slot: int) -> None:
+        self._microphones.hushed(slot)
 
     def _encode(self, text: str) -> list[int]:
         """Tokens of a text; nothing in it is taken for a control token."""
@@ -254,12 +249,12 @@ class MiniOmniFamily:
 
     def _ahead(self) -> list[int]:
         """Rows that can read a piece of a turn being spoken."""
-        free = [slot for slot in self._echoes if not self._answers.has(slot)]
+        free = [slot for slot in self._seated if not self._answers.has(slot)]
         return [row for slot in free for row in self._turns.readable_ahead(slot)]
 
     def _read_ahead(self) -> bool:
         """Read a piece of turns being spoken; False when there is nothing to read."""
-        for slot in self._echoes:
+        for slot in self._seated:
             if not self._answers.has(slot):
                 self._turns.look_ahead(slot)
         rows = self._ahead()[: max(2, self._rows_at_once)]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from voiceserver.engine.family import Heard, Transcript
 from voiceserver.engine.listening.background import Background, Job
-from voiceserver.engine.listening.microphones import EchoLikeness, Microphones
+from voiceserver.engine.listening.forecaster import Forecaster
+from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
 
 
@@ -15,9 +16,15 @@ class Listener(Microphones):
     """Microphones whose speech is recognised."""
 
     def __init__(
-        self, vad: Path, turn_end: Path, recogniser: Path, slots: int, wake: Callable[[], None]
+        self,
+        vad: Path,
+        turn_end: Path,
+        recogniser: Path,
+        slots: int,
+        wake: Callable[[], None],
+        forecaster: Forecaster | None = None,
     ) -> None:
-        super().__init__(vad, turn_end, slots, wake)
+        super().__init__(vad, turn_end, slots, wake, forecaster=forecaster)
         self._recogniser = Recogniser(recogniser)
         self._words: Background[Heard] = Background("recogniser", wake)
 
@@ -25,8 +32,8 @@ class Listener(Microphones):
         super().close(slot)
         self._words.forget(slot)
 
-    def listen(self, echo_likeness: EchoLikeness) -> list[Heard]:
-        return super().listen(echo_likeness) + self._words.collect()
+    def listen(self) -> list[Heard]:
+        return super().listen() + self._words.collect()
 
     def recognise(self, slot: int, request_id: int, begin: int, end: int, *, final: bool) -> None:
         samples = self.read(slot, begin, end)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceserver.audio.echo import EchoTracker
 from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import (
     Ended,
@@ -63,7 +62,6 @@ class Nano:
             dialogue_chars=thinker.dialogue_chars,
         )
         self._replies: dict[int, Reply] = {}
-        self._echoes: dict[int, EchoTracker] = {}
 
     @staticmethod
     def import_networks() -> None:
@@ -100,14 +98,12 @@ class Nano:
     # --- listening --------------------------------------------------------------------------------
 
     def open(self, slot: int) -> None:
-        self._listener.open(slot)
-        self._echoes[slot] = EchoTracker(self._shape.voice_rate_hz)
+        self._listener.open(slot, self._shape.voice_rate_hz)
 
     def close(self, slot: int) -> None:
         self.stop(slot)
         self._listener.close(slot)
         self._thinker.forget(slot)
-        del self._echoes[slot]
 
     def hear(self, slot: int, pcm16: bytes) -> None:
         self._listener.hear(slot, pcm16)
@@ -126,13 +122,13 @@ class Nano:
         """Nothing is read before its transcript is there."""
 
     def listen(self) -> list[Heard]:
-        return self._listener.listen(self._echo_likeness)
+        return self._listener.listen()
 
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
-        self._echoes[slot].played(samples, self._listener.position(slot), begins_in_s)
+        self._listener.played(slot, samples, begins_in_s)
 
-    def _echo_likeness(self, slot: int, end_sample: int, window: Samples, voice: float) -> float:
-        return self._echoes[slot].likeness(end_sample, window)
+    def hushed(self, slot: int) -> None:
+        self._listener.hushed(slot)
 
     # --- speaking ---------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import ChatMessage, ToolCall, Tools
+from voiceserver.engine.messages import ChatMessage
+from voiceserver.engine.tools import ToolCall, Tools
 
 Wire = dict[str, Any]
 

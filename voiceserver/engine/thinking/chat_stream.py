@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from voiceserver.engine.messages import EndReason, ToolCall
+from voiceserver.engine.messages import EndReason
+from voiceserver.engine.tools import ToolCall
 
 MOST_LINE_BYTES = 2**20
 _DONE = "[DONE]"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import EndReason, ToolCall
+from voiceserver.engine.messages import EndReason
+from voiceserver.engine.tools import ToolCall
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voiceserver.engine.messages import Function, Tools
+from voiceserver.engine.tools import Function, Tools
 
 Wire = dict[str, Any]
 

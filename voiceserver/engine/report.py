@@ -1,0 +1,53 @@
+"""What a family has made, as messages to the gateway."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from voiceserver.engine.family import Ended, Heard, Transcript, TurnScore, Window
+from voiceserver.engine.messages import (
+    FromEngine,
+    Recognised,
+    ResponseEnded,
+    SpeechActivity,
+    TurnEnd,
+)
+
+
+def heard_message(session_id: str, heard: Heard) -> FromEngine:
+    """What listening has brought."""
+    match heard:
+        case Window(_, end_sample, probability, level_dbfs, echo_likeness, forecast):
+            return SpeechActivity(
+                session_id, end_sample, probability, level_dbfs, echo_likeness, forecast
+            )
+        case Transcript(_, request_id, text, failed):
+            return Recognised(session_id, request_id, text, failed)
+        case TurnScore(_, request_id, probability):
+            return TurnEnd(session_id, request_id, probability)
+
+
+def ended_message(address: tuple[str, int, str], ended: Ended) -> ResponseEnded:
+    """The end of a reply."""
+    session_id, epoch, response_id = address
+    return ResponseEnded(
+        session_id=session_id,
+        epoch=epoch,
+        response_id=response_id,
+        reason=ended.reason,
+        prompt_tokens=ended.prompt_tokens,
+        text_tokens=ended.text_tokens,
+        audio_frames=ended.audio_frames,
+        message=ended.message,
+        concealed_frames=ended.concealed_frames,
+        calls=ended.calls,
+        thinker_failure=ended.thinker_failure,
+    )
+
+
+def pcm16(samples: np.ndarray) -> bytes:
+    """Float samples as int16 little-endian; clipped, and silent where not finite."""
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    data: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    return data
