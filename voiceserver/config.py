@@ -29,6 +29,11 @@ def models_folder() -> Path:
     return _data_folder("models", "_models")
 
 
+def policy_folder() -> Path:
+    """Folder with the duplex policy."""
+    return models_folder() / "duplex_nano"
+
+
 def web_folder() -> Path:
     """Folder with the page served at `/`."""
     return _data_folder("clients/web", "_web")
@@ -56,8 +61,21 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-DEVICES = ("auto", "cpu", "cuda")  # auto: cuda where there is one
+# Who tells when turns begin and end: our duplex policy; voice activity and the smart-turn model; or
+# loudness alone, a baseline for measurements.
+TurnTakingName = Literal["duplex", "smart-turn", "energy"]
+TURN_TAKING: tuple[TurnTakingName, ...] = ("duplex", "smart-turn", "energy")
 
+
+def turn_taking_named(name: str) -> TurnTakingName:
+    """One of TURN_TAKING."""
+    for known in TURN_TAKING:
+        if name == known:
+            return known
+    raise VoiceserverError(f"turn taking {name}: it may be {', '.join(TURN_TAKING)}")
+
+
+DEVICES = ("auto", "cpu", "cuda")  # auto: cuda where there is one
 NANO_SENSES = ("listener", "vad", "turn_end")  # the assets it needs besides a thinker's
 
 Kernels = Literal["torch", "triton"]
@@ -109,6 +127,7 @@ class EngineConfig:
     weights: Path | None = None  # a folder with the model's files, instead of the cache
     device: str = "auto"  # one of DEVICES
     thinker: ThinkerConfig | None = None  # None: the model's own
+    turn_taking: TurnTakingName = "smart-turn"
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,7 @@ class ServerConfig:
     weights: Path | None = None
     device: str = "auto"
     thinker: ThinkerConfig | None = None
+    turn_taking: TurnTakingName = EngineConfig.turn_taking
     twilio_auth_token: str | None = None  # calls signed with it are let in
     public_url: str | None = None  # how call providers reach us; None: as they ask for it
     audiosocket: str | None = None  # HOST:PORT for Asterisk; None: not offered
@@ -142,6 +162,9 @@ class ServerConfig:
             weights=Path(weights) if weights else None,
             device=os.environ.get("VOICESERVER_DEVICE") or cls.device,
             thinker=ThinkerConfig(thinker, thinker_model) if thinker else None,
+            turn_taking=turn_taking_named(
+                os.environ.get("VOICESERVER_TURN_TAKING") or cls.turn_taking
+            ),
             twilio_auth_token=os.environ.get("VOICESERVER_TWILIO_AUTH_TOKEN") or None,
             public_url=os.environ.get("VOICESERVER_PUBLIC_URL") or None,
             audiosocket=os.environ.get("VOICESERVER_AUDIOSOCKET") or None,

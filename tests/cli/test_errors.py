@@ -136,6 +136,7 @@ def test_an_unknown_model(run: Run) -> None:
 def test_what_a_model_cannot_take(run: Run, tmp_path: Path) -> None:
     _fails(run("serve", "--weights", str(tmp_path)), "nano does not take a folder of weights")
     _fails(run("serve", "--device", "cuda"), "nano runs on the CPU only")
+    _fails(run("serve", "--turn-taking", "coin"), "it may be duplex, smart-turn, energy")
     for url in ("nonsense", "ftp://127.0.0.1/v1", "http://127.0.0.1:99999/v1", "http://[::1/v1"):
         _fails(run("serve", "--thinker", url, "--thinker-model=m"), "--thinker takes a URL")
     thinker = ("--thinker", "http://127.0.0.1:9/v1")

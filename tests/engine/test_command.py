@@ -9,6 +9,7 @@ import pytest
 
 from voiceserver.config import EngineConfig, ServerConfig
 from voiceserver.engine import __main__ as engine
+from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.engine_process import engine_command
 
 
@@ -16,7 +17,9 @@ from voiceserver.gateway.engine_process import engine_command
     "config",
     [
         EngineConfig(),
-        EngineConfig("mini-omni", 3, 0.2, 7, Path("/some where/weights"), "cpu"),
+        EngineConfig(
+            "mini-omni", 3, 0.2, 7, Path("/some where/weights"), "cpu", turn_taking="energy"
+        ),
     ],
 )
 def test_every_setting_arrives(monkeypatch: pytest.MonkeyPatch, config: EngineConfig) -> None:
@@ -44,3 +47,11 @@ def test_the_environment_gives_weights_and_device(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VOICESERVER_DEVICE", "cuda")
     config = ServerConfig.from_environment()
     assert (config.weights, config.device) == (Path("/weights"), "cuda")
+
+
+def test_the_environment_says_who_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICESERVER_TURN_TAKING", "energy")
+    assert ServerConfig.from_environment().turn_taking == "energy"
+    monkeypatch.setenv("VOICESERVER_TURN_TAKING", "coin")
+    with pytest.raises(VoiceserverError, match="duplex, smart-turn, energy"):
+        ServerConfig.from_environment()

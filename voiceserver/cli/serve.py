@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 import typer
 
 from voiceserver.assets import load_manifest, resolve
-from voiceserver.config import DEVICES, NANO_SENSES, ServerConfig, ThinkerConfig, host_and_port
+from voiceserver.config import (
+    DEVICES,
+    NANO_SENSES,
+    EngineConfig,
+    ServerConfig,
+    ThinkerConfig,
+    host_and_port,
+    policy_folder,
+    turn_taking_named,
+)
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.errors import AssetError, VoiceserverError
 
@@ -42,6 +51,11 @@ def serve(
     thinker_patience: float = typer.Option(
         ThinkerConfig.patience_s, min=0.5, help="Seconds of its silence before we apologise."
     ),
+    turn_taking: str | None = typer.Option(
+        None,
+        help="Who tells when turns begin and end: duplex (our policy), smart-turn or energy. "
+        f"[VOICESERVER_TURN_TAKING; {EngineConfig.turn_taking}]",
+    ),
     audiosocket: str | None = typer.Option(
         None, help="HOST:PORT for Asterisk's AudioSocket. [VOICESERVER_AUDIOSOCKET; not offered]"
     ),
@@ -60,6 +74,7 @@ def serve(
         weights=weights if weights is not None else config.weights,
         device=device if device is not None else config.device,
         thinker=_thinker(config, thinker, thinker_model, thinker_key, thinker_patience),
+        turn_taking=turn_taking_named(turn_taking) if turn_taking else config.turn_taking,
         audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
@@ -109,6 +124,8 @@ def _family(config: ServerConfig) -> str:
         raise VoiceserverError(f"model {config.model} writes its replies itself: no --thinker")
     if family == "nano" and config.device == "cuda":
         raise VoiceserverError(f"model {config.model} runs on the CPU only")
+    if config.turn_taking == "duplex" and not any(policy_folder().glob("*.safetensors")):
+        raise VoiceserverError(f"turn taking duplex: no policy lies in {policy_folder()}")
     return family
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from voiceserver.config import (
     DEVICES,
     NANO_SENSES,
+    TURN_TAKING,
     EngineConfig,
     ThinkerConfig,
     cache_folder,
@@ -45,6 +46,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=EngineConfig.seed)
     parser.add_argument("--weights", type=Path, help="folder with the model's files")
     parser.add_argument("--device", default=EngineConfig.device, choices=DEVICES)
+    parser.add_argument("--turn-taking", default=EngineConfig.turn_taking, choices=TURN_TAKING)
     parser.add_argument("--thinker", help="a chat endpoint that writes the replies")
     parser.add_argument("--thinker-model", default="")
     parser.add_argument("--thinker-key", default=ThinkerConfig.key_variable)
@@ -58,6 +60,7 @@ def main() -> int:
         weights=arguments.weights,
         device=arguments.device,
         thinker=_thinker_config(arguments),
+        turn_taking=arguments.turn_taking,
     )
     try:
         family = load_manifest(config.model).family
@@ -98,7 +101,7 @@ def called(family: str) -> bool:
 def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:
     """The nano family with its weights from the cache and from the project."""
     files = nano_files(own_thinker=config.thinker is None)
-    return Nano.load(files, config.slots, doorbell.ring, config.thinker)
+    return Nano.load(files, config.slots, doorbell.ring, config.thinker, config.turn_taking)
 
 
 def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
@@ -113,7 +116,8 @@ def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
         checkpoint = CheckpointFiles.in_folder(config.weights)
     ears = resolve(config.model, quiet=True, only=("vad", "turn_end"))
     files = MiniOmniFiles(checkpoint, vad=ears["vad"], turn_end=ears["turn_end"])
-    return MiniOmniFamily.load(files, config.slots, doorbell.ring, device_of(config.device))
+    device = device_of(config.device)
+    return MiniOmniFamily.load(files, config.slots, doorbell.ring, device, config.turn_taking)
 
 
 def nano_files(*, own_thinker: bool = True) -> NanoFiles:

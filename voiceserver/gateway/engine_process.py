@@ -36,6 +36,7 @@ def engine_command(config: EngineConfig) -> list[str]:
         f"--run-ahead={config.run_ahead_s}",
         f"--seed={config.seed}",
         f"--device={config.device}",
+        f"--turn-taking={config.turn_taking}",
         *weights,
         *([] if config.thinker is None else _thinker_options(config.thinker)),
         "--socket",

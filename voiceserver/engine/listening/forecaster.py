@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from voiceserver.config import TurnTakingName, policy_folder
 from voiceserver.engine.family import Samples, Window
 
 
@@ -21,3 +22,16 @@ class Forecaster(Protocol):
     def step(self, windows: Sequence[Window], user: Samples, own: Samples) -> list[Window]:
         """The next window of some slots. user, own: [len(windows), 512]"""
         ...
+
+
+def forecaster_of(turn_taking: TurnTakingName, slots: int) -> Forecaster | None:
+    """Who forecasts, if anybody does."""
+    if turn_taking == "duplex":
+        from voiceserver.engine.listening.policy import PolicyForecaster  # imports torch
+
+        return PolicyForecaster.load(policy_folder(), slots)
+    if turn_taking == "energy":
+        from voiceserver.engine.listening.energy import EnergyForecaster
+
+        return EnergyForecaster(slots)
+    return None

@@ -47,16 +47,10 @@ class Microphones:
     """Recent audio, voice activity and end of turn for all slots."""
 
     def __init__(
-        self,
-        vad: Path,
-        turn_end: Path,
-        slots: int,
-        wake: Callable[[], None],
-        threads: int = 1,
-        forecaster: Forecaster | None = None,
+        self, vad: Path, turn_end: Path, slots: int, wake: Callable[[], None], threads: int = 1
     ) -> None:
+        self.forecaster: Forecaster | None = None  # None: nothing is forecast
         self._vad = VoiceActivity(vad, slots, threads)
-        self._forecaster = forecaster
         self._turn_end = TurnEndPredictor(turn_end)
         self._open: dict[int, Microphone] = {}
         self._turns: Background[Heard] = Background("turn-end", wake)
@@ -68,8 +62,8 @@ class Microphones:
 
     def _reset(self, slot: int) -> None:
         self._vad.reset(slot)
-        if self._forecaster is not None:
-            self._forecaster.reset(slot)
+        if self.forecaster is not None:
+            self.forecaster.reset(slot)
 
     def close(self, slot: int) -> None:
         del self._open[slot]
@@ -143,10 +137,10 @@ class Microphones:
             microphone.analysed = ends[i]
             likeness = _echo_likeness(microphone.echo, ends[i], heard[i], voices[i])
             windows.append(Window(slots[i], ends[i], voices[i], levels[i], likeness))
-        if self._forecaster is None:
+        if self.forecaster is None:
             return windows
         own = [m.echo.spoken(end) for m, end in zip(microphones, ends, strict=True)]
-        return self._forecaster.step(windows, samples, np.stack(own))
+        return self.forecaster.step(windows, samples, np.stack(own))
 
 
 def _echo_likeness(echo: EchoTracker, end_sample: int, window: Samples, voice: float) -> float:

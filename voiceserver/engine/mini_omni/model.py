@@ -16,7 +16,9 @@ from pathlib import Path
 
 import torch
 
+from voiceserver.config import EngineConfig, TurnTakingName
 from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
+from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.mini_omni.answers import Answers
@@ -124,13 +126,19 @@ class MiniOmniFamily:
 
     @classmethod
     def load(
-        cls, files: MiniOmniFiles, slots: int, wake: Callable[[], None], device: torch.device
+        cls,
+        files: MiniOmniFiles,
+        slots: int,
+        wake: Callable[[], None],
+        device: torch.device,
+        turn_taking: TurnTakingName = EngineConfig.turn_taking,
     ) -> MiniOmniFamily:
         """Load everything; on the CPU the model and the codec have a core each."""
         if device.type == "cpu":
             torch.set_num_threads(1)
         threads = listening_threads(device)
         microphones = Microphones(files.vad, files.turn_end, slots, wake, threads)
+        microphones.forecaster = forecaster_of(turn_taking, slots)
         return cls(load(files.checkpoint, device), microphones, slots, wake)
 
     @property

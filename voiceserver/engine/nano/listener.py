@@ -7,7 +7,6 @@ from pathlib import Path
 
 from voiceserver.engine.family import Heard, Transcript
 from voiceserver.engine.listening.background import Background, Job
-from voiceserver.engine.listening.forecaster import Forecaster
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
 
@@ -16,15 +15,9 @@ class Listener(Microphones):
     """Microphones whose speech is recognised."""
 
     def __init__(
-        self,
-        vad: Path,
-        turn_end: Path,
-        recogniser: Path,
-        slots: int,
-        wake: Callable[[], None],
-        forecaster: Forecaster | None = None,
+        self, vad: Path, turn_end: Path, recogniser: Path, slots: int, wake: Callable[[], None]
     ) -> None:
-        super().__init__(vad, turn_end, slots, wake, forecaster=forecaster)
+        super().__init__(vad, turn_end, slots, wake)
         self._recogniser = Recogniser(recogniser)
         self._words: Background[Heard] = Background("recogniser", wake)
 

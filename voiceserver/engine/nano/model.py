@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceserver.config import ThinkerConfig
+from voiceserver.config import EngineConfig, ThinkerConfig, TurnTakingName
 from voiceserver.engine.family import (
     Ended,
     Heard,
@@ -22,6 +22,7 @@ from voiceserver.engine.family import (
     Written,
     failed,
 )
+from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.reply import Reply
@@ -76,6 +77,7 @@ class Nano:
         slots: int,
         wake: Callable[[], None],
         endpoint: ThinkerConfig | None = None,
+        turn_taking: TurnTakingName = EngineConfig.turn_taking,
     ) -> Nano:
         """Load and warm everything; the listener loads on the other core."""
         with ThreadPoolExecutor(1) as pool:
@@ -89,7 +91,9 @@ class Nano:
 
             voice = Voice.load(files.voice, slots)
             thinker = _thinker(files, slots, wake, endpoint)
-            return cls(listening.result(), thinker, voice, slots)
+            listener = listening.result()
+            listener.forecaster = forecaster_of(turn_taking, slots)
+            return cls(listener, thinker, voice, slots)
 
     @property
     def shape(self) -> Shape:
