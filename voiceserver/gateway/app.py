@@ -53,6 +53,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         weights=config.weights,
         device=config.device,
         thinker=config.thinker,
+        turn_taking=config.turn_taking,
     )
     engine = EngineClient(engine_config, metrics, engine_command)
     clips = ClipReader(engine, limits.utterance_s)
