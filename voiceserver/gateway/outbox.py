@@ -27,6 +27,7 @@ class Outbox:
     """A queue of frames with one reader."""
 
     def __init__(self) -> None:
+        self.most_audio_bytes = MOST_AUDIO_BYTES
         self._frames: deque[_Frame] = deque()
         self._bytes = 0
         self._audio_bytes = 0
@@ -40,7 +41,7 @@ class Outbox:
             return 0
         self._append(_Frame(data, response_id))
         dropped = 0
-        while self._audio_bytes > MOST_AUDIO_BYTES:
+        while self._audio_bytes > self.most_audio_bytes:
             self._remove_oldest_audio()
             dropped += 1
         if self._bytes > MOST_BYTES:

@@ -14,8 +14,8 @@ from starlette.websockets import WebSocket
 
 from voiceserver.errors import ClientError
 from voiceserver.gateway.auth import offered_subprotocols
+from voiceserver.gateway.codings import Coding, Linear
 from voiceserver.gateway.line import CLOSE_NORMAL
-from voiceserver.gateway.phone.codings import Coding, Linear
 from voiceserver.gateway.phone.keypad import KEYS
 from voiceserver.gateway.phone.phone_socket import PhoneSocket, take_call
 from voiceserver.gateway.services import Services

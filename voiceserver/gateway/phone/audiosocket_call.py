@@ -12,9 +12,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from voiceserver.errors import ClientError
+from voiceserver.gateway.codings import Linear
 from voiceserver.gateway.line import CLOSE_NORMAL, CLOSE_TRY_LATER
 from voiceserver.gateway.phone import audiosocket as wire
-from voiceserver.gateway.phone.codings import Linear
 from voiceserver.gateway.phone.keypad import KEYS
 from voiceserver.gateway.phone.telephone import CALL_SETTINGS, PhoneLine, Telephone
 from voiceserver.gateway.services import Services

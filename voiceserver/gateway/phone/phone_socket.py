@@ -12,8 +12,8 @@ from starlette.websockets import WebSocket
 
 from voiceserver.gateway.admission import Refused, admit, deny, serve
 from voiceserver.gateway.auth import authorised
+from voiceserver.gateway.codings import Coding
 from voiceserver.gateway.line import CLOSE_NORMAL
-from voiceserver.gateway.phone.codings import Coding
 from voiceserver.gateway.phone.telephone import CALL_SETTINGS, PhoneLine, Telephone
 from voiceserver.gateway.services import Services
 from voiceserver.gateway.state import GatewayState

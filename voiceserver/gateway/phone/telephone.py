@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from voiceserver.audio.resample import StreamingResampler
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.errors import ClientError
+from voiceserver.gateway.codings import Coding
 from voiceserver.gateway.line import Line, new_id
-from voiceserver.gateway.phone.codings import Coding
 from voiceserver.gateway.phone.keypad import Keypad
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part

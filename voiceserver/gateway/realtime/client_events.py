@@ -174,12 +174,16 @@ def _check_text(text: str) -> None:
 
 
 def invalid(
-    error: ValidationError, event_id: str | None = None, *, within: int = 0
+    error: ValidationError, event_id: str | None = None, *, within: int = 0, where: str = ""
 ) -> InvalidEvent:
-    """What is wrong, with its field's path as the protocol writes it, `within` outer steps."""
+    """What is wrong, with its field's path as the protocol writes it.
+
+    The path is `within` outer steps of pydantic's, and stands below `where`.
+    """
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     first = max(errors, key=lambda e: len(e["loc"]))  # of a union, the branch that got furthest
     path = [part for part in first["loc"][within:] if not _is_union_branch(part)]
+    path = [where, *path] if where else path
     param = ".".join(str(part) for part in path) or None
     missing = first["type"] == "missing"
     message = (

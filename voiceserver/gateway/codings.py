@@ -1,4 +1,4 @@
-"""How telephones write samples: G.711 as the Realtime protocol has it, or 16 bits at many rates."""
+"""How samples are written: G.711 as the Realtime protocol has it, or 16 bits at many rates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Coding(Protocol):
 
 @dataclass(frozen=True)
 class Linear:
-    """16 bits a sample, little-endian: Asterisk's `slin`."""
+    """16 bits a sample, little-endian (Asterisk calls it `slin`)."""
 
     rate_hz: int = 8000
 

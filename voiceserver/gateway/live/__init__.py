@@ -1,0 +1,1 @@
+"""`/v1/live/sessions`: GPT-Live, continuous sound both ways. No turns on the wire."""
