@@ -136,7 +136,7 @@ def test_a_full_cache_is_refused_and_stays_as_it_was() -> None:
 
 
 def test_long_prompts_attend_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voiceserver.nn.mini_omni.network.QUERIES_AT_ONCE", 5)
+    monkeypatch.setattr("voiceserver.nn.trunk.QUERIES_AT_ONCE", 5)
     ours = whole()
     monkeypatch.undo()
     close(ours, whole())

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.errors import CacheFull
+
+
+class CacheShape(Protocol):
+    """What of a network's sizes concerns its cache."""
+
+    @property
+    def layers(self) -> int: ...
+    @property
+    def kv_heads(self) -> int: ...
+    @property
+    def head_dim(self) -> int: ...
+    @property
+    def positions(self) -> int: ...
 
 
 class KvCache:
@@ -15,7 +29,7 @@ class KvCache:
 
     def __init__(
         self,
-        config: MiniOmniConfig,
+        config: CacheShape,
         rows: int,
         positions: int,
         device: torch.device,

@@ -2,8 +2,7 @@
 
 `read` takes any number of columns of several rows from the host. `decode` takes one position of
 each of N rows, all on the device, in operations whose shapes depend on N alone, so that a whole
-step can be captured in a CUDA graph. Both run the same layers: a piece of a prompt is so many
-queries of one row, each of which sees the positions up to its own.
+step can be captured in a CUDA graph. Both run the same layers.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ from voiceserver.nn.mini_omni import prompts, vocabulary, weights
 from voiceserver.nn.mini_omni.cache import KvCache
 from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.vocabulary import AUDIO_STREAMS, AUDIO_VOCABULARY, TEXT_STREAM
-
-QUERIES_AT_ONCE = 256  # of a prompt; bounds the memory that attention takes
+from voiceserver.nn.trunk import Trunk, rotary_frequencies, rotary_tables
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,10 @@ class MiniOmni:
         weights.check(config, state)
         self.config, self.device, self.dtype = config, device, dtype
         self._weights = weights.assemble(config, state, device, dtype, int8)
-        self._cos, self._sin = rotary_tables(config, device)
+        frequency = rotary_frequencies(config.head_dim, config.rope_base, device)
+        cos, sin = rotary_tables(frequency, config.positions)
+        layers, norm = self._weights.layers, self._weights.norm
+        self._trunk = Trunk(layers, norm, cos, sin, config.norm_epsilon)
         self._offsets = vocabulary.stream_offsets().to(device)
 
     def new_cache(self, rows: int, positions: int | None = None) -> KvCache:
@@ -118,43 +119,4 @@ class MiniOmni:
 
     def _run(self, x: Tensor, cache: KvCache, rows: Tensor, positions: Tensor) -> Tensor:
         """All layers and the last norm. x: [N, D]; rows, positions: [N], a row's side by side"""
-        epsilon, lengths = self.config.norm_epsilon, positions + 1
-        delta: Tensor | None = None
-        for layer, keys, values in zip(self._weights.layers, cache.keys, cache.values, strict=True):
-            x, normed = kernels.add_rms_norm(x, delta, layer.attention_norm, epsilon)
-            query = kernels.rope_append(
-                layer.qkv(normed),
-                layer.qkv_bias,
-                self._cos,
-                self._sin,
-                keys,
-                values,
-                rows,
-                positions,
-            )
-            mixed = _attention(query, keys, values, rows, lengths).flatten(1)  # [N, H d]
-            x, normed = kernels.add_rms_norm(x, layer.output(mixed), layer.mlp_norm, epsilon)
-            delta = layer.down(kernels.swiglu(layer.gate_up(normed)))
-        _, normed = kernels.add_rms_norm(x, delta, self._weights.norm, epsilon)
-        return normed
-
-
-def rotary_tables(config: MiniOmniConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of every position and pair, in float32: two of [T, d / 2]"""
-    even = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device=device)
-    frequency = 1.0 / config.rope_base ** (even / config.head_dim)
-    time = torch.arange(config.positions, dtype=torch.float32, device=device)
-    angle = torch.outer(time, frequency)
-    return angle.cos(), angle.sin()
-
-
-def _attention(
-    query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, lengths: Tensor
-) -> Tensor:
-    """`kernels.decode_attention` in pieces: [N, H, d] -> [N, H, d]"""
-    if len(query) <= QUERIES_AT_ONCE:
-        return kernels.decode_attention(query, keys, values, rows, lengths)
-    pieces = [torch.split(tensor, QUERIES_AT_ONCE) for tensor in (query, rows, lengths)]
-    return torch.cat(
-        [kernels.decode_attention(q, keys, values, r, n) for q, r, n in zip(*pieces, strict=True)]
-    )
+        return self._trunk.run(x, cache.keys, cache.values, rows, positions)

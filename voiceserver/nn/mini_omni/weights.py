@@ -10,26 +10,13 @@ import torch
 from torch import Tensor
 
 from voiceserver.errors import AssetError
-from voiceserver.nn.linear import FloatLinear, Int8Linear, Linear, quantise
+from voiceserver.nn.linear import FloatLinear, Linear, rounded
 from voiceserver.nn.mini_omni.config import MiniOmniConfig
 from voiceserver.nn.mini_omni.vocabulary import TEXT_VOCABULARY, VOCABULARY
+from voiceserver.nn.trunk import Layer
 
 HEAD, TABLE = "lm_head.weight", "transformer.wte.weight"
 MOST_NAMED = 8  # keys of a kind that an error names
-ROWS_AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Weights of one layer, fused so that a step makes four products."""
-
-    attention_norm: Tensor  # [D]
-    qkv: Linear  # D -> queries, keys and values, one after the other
-    qkv_bias: Tensor  # [(H + 2 Hkv) d]
-    output: Linear  # H d -> D
-    mlp_norm: Tensor  # [D]
-    gate_up: Linear  # D -> 2 hidden
-    down: Linear  # hidden -> D
 
 
 @dataclass(frozen=True)
@@ -105,7 +92,7 @@ def assemble(
 
     def linear(*tensors: Tensor) -> Linear:
         weight = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
-        return _rounded(weight.float()) if int8 else FloatLinear(weight)
+        return rounded(weight.float()) if int8 else FloatLinear(weight)
 
     def layer(index: int) -> Layer:
         return _layer(config, index, tensor, linear)
@@ -125,12 +112,6 @@ def assemble(
         ),
         adapter_down=linear(tensor("whisper_adapter.proj.weight")),
     )
-
-
-def _rounded(weight: Tensor) -> Linear:
-    """In int8. Rounded in pieces that stay in the processor's cache, five times as fast."""
-    pieces = [quantise(piece) for piece in torch.split(weight, ROWS_AT_ONCE)]
-    return Int8Linear(torch.cat([q for q, _ in pieces]), torch.cat([s for _, s in pieces]))
 
 
 def _layer(
