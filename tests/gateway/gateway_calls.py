@@ -179,6 +179,7 @@ def running_gateway(
     say: str = "turn %d",
     slots: int = 8,
     hears: bool = False,
+    calls_tools: bool = True,
     settings: dict[str, Any] | None = None,
     **limits: Any,
 ) -> Iterator[Gateway]:
@@ -186,7 +187,7 @@ def running_gateway(
     config = ServerConfig(port=free_port(), api_key=api_key, limits=replace(Limits(), **limits))
     config = replace(config, **(settings or {}))
     command = [sys.executable, str(ENGINE), f"--journal={journal}", f"--say={say}"]
-    command += ["--hears"] if hears else []
+    command += ["--hears"] * hears + ["--no-tools"] * (not calls_tools)
     app = create_app(config, [*command, f"--slots={slots}", "--socket"])
     server = DrainingServer(uvicorn_config(app, config), app.state.gateway)
 

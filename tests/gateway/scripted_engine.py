@@ -88,7 +88,15 @@ def timed_words(text: str) -> list[m.WordTiming]:
 
 
 class ScriptedEngine:
-    def __init__(self, path: str, slots: int, journal: str | None, say: str, hears: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        slots: int,
+        journal: str | None,
+        say: str,
+        hears: bool,
+        calls_tools: bool = True,
+    ) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._slots: dict[str, Slot] = {}
@@ -96,11 +104,12 @@ class ScriptedEngine:
         self._journal = journal
         self._say = say  # what the recogniser understands; %d counts a session's utterances
         self._hears = hears  # answers to the voice and not to its transcript
+        self._calls_tools = calls_tools
         self._splitter = wire.Splitter()
 
     def run(self) -> None:
         sizes = (self._most_slots, RATE_HZ, FRAME_SAMPLES)
-        self.send(m.EngineReady("scripted", *sizes, self._hears, calls_tools=True))
+        self.send(m.EngineReady("scripted", *sizes, self._hears, self._calls_tools))
         selector = selectors.DefaultSelector()
         selector.register(self._socket, selectors.EVENT_READ)
         while True:
@@ -214,5 +223,7 @@ if __name__ == "__main__":
     parser.add_argument("--journal")
     parser.add_argument("--say", default="turn %d")
     parser.add_argument("--hears", action="store_true")
+    parser.add_argument("--no-tools", action="store_true")
     given = parser.parse_args()
-    ScriptedEngine(given.socket, given.slots, given.journal, given.say, given.hears).run()
+    senses = (given.hears, not given.no_tools)
+    ScriptedEngine(given.socket, given.slots, given.journal, given.say, *senses).run()
