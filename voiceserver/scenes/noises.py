@@ -43,7 +43,7 @@ def babble(random: Random, talkers: Sequence[Samples], samples: int) -> Samples:
     """Several talk at once, each from somewhere in the middle of what they say."""
     mixed = np.zeros(samples)
     for talk in talkers:
-        again = np.tile(talk, -(-2 * samples // len(talk)))
+        again = np.tile(talk, 2 + samples // len(talk))
         start = int(random.integers(0, len(talk)))
         mixed += again[start : start + samples] * random.uniform(0.5, 1.0)
     return _peak_one(mixed)
@@ -117,7 +117,7 @@ def _cleared_throat(random: Random) -> _Floats:
     for _ in range(times):
         t = _seconds(random.uniform(0.2, 0.5))
         rough = 4 * _pulses(random, t, pitch_hz, 1.5) + 0.4 * random.standard_normal(len(t))
-        parts.append(_shaped(rough * np.sin(np.pi * t / t[-1]) ** 0.6, resonances, -4.0))
+        parts.append(_shaped(rough * np.abs(np.sin(np.pi * t / t[-1])) ** 0.6, resonances, -4.0))
     return _in_a_row(parts, list(random.uniform(0.03, 0.2, times)))
 
 
