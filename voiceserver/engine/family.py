@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +124,7 @@ class Shape:
     hears_audio: bool = False  # this and the next two: see EngineReady
     calls_tools: bool = False
     dialogue_chars: int = EngineReady.dialogue_chars
+    continuous: bool = False  # speaks always, silence included: its one reply is its session
     gathers: bool = False  # one step of several slots costs much less than a step of each
     # Sound ahead below which a session is in danger of a gap: then only such sessions are stepped,
     # so that nobody's comfort delays somebody's first sound.
@@ -143,6 +144,7 @@ class Shape:
             hears_audio=self.hears_audio,
             calls_tools=self.calls_tools,
             dialogue_chars=self.dialogue_chars,
+            continuous=self.continuous,
         )
 
 
@@ -153,6 +155,7 @@ class Work:
     listening: bool = False
     thinking: bool = False
     talking: Sequence[int] = field(default_factory=tuple)  # slots with a frame to speak
+    wake_in_s: float | None = None  # until there will be work by the clock alone
 
 
 class Family(Protocol):
@@ -218,3 +221,10 @@ class Family(Protocol):
     def shut_down(self) -> None:
         """End background threads."""
         ...
+
+
+@runtime_checkable
+class Instructed(Protocol):
+    """A family that is told what stands in front of everything, besides its dialogue."""
+
+    def instruct(self, slot: int, text: str) -> None: ...

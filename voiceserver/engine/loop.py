@@ -19,6 +19,7 @@ from voiceserver.config import EngineConfig
 from voiceserver.engine.family import (
     Ended,
     Family,
+    Instructed,
     Made,
     Spoken,
     Task,
@@ -31,6 +32,7 @@ from voiceserver.engine.messages import (
     CloseSession,
     EngineReady,
     FromEngine,
+    Instruct,
     OpenSession,
     PredictTurnEnd,
     Recognise,
@@ -94,7 +96,8 @@ class Loop:
         work = self._family.work()
         if self._inbox or work.listening or work.thinking:
             return 0.0
-        return self._next_step_in_s(work.talking)
+        waits = (self._next_step_in_s(work.talking), work.wake_in_s)
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     # --- inbox ------------------------------------------------------------------------------------
 
@@ -130,6 +133,9 @@ class Loop:
                 self._release(slot, response_id)
             case Cancel(_, epoch):
                 self._cancel(slot, epoch)
+            case Instruct(_, text):
+                if isinstance(self._family, Instructed):
+                    self._family.instruct(slot, text)
 
     def _open(self, session_id: str) -> None:
         if self._slots.slot_of(session_id) is not None:
@@ -142,8 +148,19 @@ class Loop:
             return
         self._family.open(slot)
         self._outbox.append(SessionOpened(session_id))
+        self._speak_always(slot)
+
+    def _speak_always(self, slot: int) -> None:
+        """The one reply of a session whose model is continuous: it has no name and no end."""
+        if self._family.shape.continuous:
+            self._replies[slot] = Reply(0, "")
 
     def _respond(self, slot: int, message: Respond) -> None:
+        if self._family.shape.continuous:
+            ended = failed(slot, RuntimeError("it speaks by itself, it cannot be asked to"))
+            address = (message.session_id, message.epoch, message.response_id)
+            self._outbox.append(ended_message(address, ended))
+            return
         self._drop_reply(slot)
         self._prepared.forget(slot)
         self._replies[slot] = Reply(message.epoch, message.response_id)
@@ -180,7 +197,7 @@ class Loop:
 
     def _cancel(self, slot: int, epoch: int) -> None:
         reply = self._replies.get(slot)
-        if reply is not None and reply.epoch > epoch:
+        if self._family.shape.continuous or (reply is not None and reply.epoch > epoch):
             return
         self._drop_reply(slot)
         if not self._prepared.forget(slot):
@@ -226,8 +243,10 @@ class Loop:
         """How long no frame need be made; None: for ever.
 
         Where steps are best shared, the first that has room waits for one frame more, in which all
-        others come to have room, too.
+        others come to have room, too. A continuous family speaks by its own clock.
         """
+        if self._family.shape.continuous:
+            return 0.0 if candidates else None
         gathers = self._family.shape.gathers and len(candidates) > 1
         patience_s = self._family.shape.frame_s if gathers else 0.0
         return min((self._due_in_s(slot, patience_s) for slot in candidates), default=None)
@@ -235,6 +254,8 @@ class Loop:
     def _urgent(self, candidates: Sequence[int]) -> list[int]:
         """Slots about to fall silent, or not yet heard at all."""
         shape, now_s = self._family.shape, self._clock.now_s()
+        if shape.continuous:
+            return list(candidates)
         soon_s = shape.urgent_frames * shape.frame_s
         return [s for s in candidates if self._replies[s].playout.ahead_s(now_s) < soon_s]
 
@@ -275,3 +296,4 @@ class Loop:
             self._family.stop(slot)
             if slot in self._replies:
                 self._deliver([failed(slot, error)])
+                self._speak_always(slot)

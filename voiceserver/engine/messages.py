@@ -161,6 +161,14 @@ class Cancel:
     epoch: int
 
 
+@dataclass(frozen=True)
+class Instruct:
+    """What a continuous model is to keep to; stands in front of all it hears and says."""
+
+    session_id: str
+    text: str
+
+
 ToEngine = (
     OpenSession
     | CloseSession
@@ -171,6 +179,7 @@ ToEngine = (
     | Respond
     | Released
     | Cancel
+    | Instruct
 )
 
 # --- engine -> gateway ----------------------------------------------------------------------------
@@ -187,6 +196,7 @@ class EngineReady:
     hears_audio: bool = False  # replies to the user's voice itself and waits for no transcript
     calls_tools: bool = False  # reads Respond.tools, calls, and their results
     dialogue_chars: int = 6000  # how much it reads of a dialogue
+    continuous: bool = False  # speaks from SessionOpened on, all the time; Respond is refused
 
 
 @dataclass(frozen=True)
