@@ -79,6 +79,14 @@ def test_frames_are_whole_between_the_edges(voice: Voice, alone: list[SpokenFram
     assert [frame.last for frame in alone].index(True) == len(alone) - 1
 
 
+def test_a_reply_begins_without_silence(voice: Voice) -> None:
+    """What is waited for is the first sound that can be heard, not the first sample."""
+    begin(voice, 0, "There are seven days in a week.")
+    samples = samples_of(run(voice, [0])[0])
+    soon = samples[: int(0.03 * Voice.sample_rate_hz)]
+    assert np.abs(soon).max() > 0.01  # -40 dBFS
+
+
 def test_sound_follows_the_words(alone: list[SpokenFrame]) -> None:
     """Loud inside words, quiet in the pause between the sentences."""
     samples, words = samples_of(alone), words_of(alone)

@@ -27,6 +27,9 @@ from voiceserver.nn.talker import SEEN_LATENTS, Talker
 
 # Phonemes are timed a little ahead of the talker and not further: text may still come.
 HORIZON_LATENTS = 2 * SEEN_LATENTS
+# The voice has learnt to be silent for 60 ms before the first word, which makes a reply that much
+# later: the sign at the start gets a single latent and the pad behind it none.
+START_LATENTS = (1, 0)
 CHUNK_SYMBOLS = 16  # encoded at once; bounds the cost of a step when a long text comes in one piece
 UNHEARD = frozenset({SENTENCE_START, SENTENCE_STOP, SPACE, *PUNCTUATION})
 
@@ -122,6 +125,8 @@ class Utterance:
         durations = whole_latents(log_latents[0]).numpy()  # [end - start, PARTS]
         stop = self._symbol_ids[SENTENCE_STOP]
         durations[np.array(self._symbols[start:end]) == stop, PARTS - 1] = 0
+        if start == 0:
+            durations[0] = START_LATENTS
         if self._finished and end == len(self._symbols):
             # The last stop is stretched to a whole frame, as in training.
             durations[-1, 0] += -(self._latents() + durations.sum()) % FRAME_LATENTS
