@@ -3,10 +3,13 @@
 Clients play what they get in real time, one item after another, so the end of the sound moves on by
 each piece's duration and never lies in the past when a piece is sent. The client's
 `conversation.item.truncate` tells the truth. Clients that report what they have played (telephones
-do, see `played`) are believed instead of the clock.
+do, see `played`) are believed instead of the clock. Where the server itself plays (over WebRTC) it
+reports what it has sent, and stops in `on_flushed`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 CLIENT_BUFFER_S = 0.15  # a usual jitter buffer: how much later than sent the sound is heard
 TAIL_S = 0.25  # a room and a sound card go on a little after the last sample
@@ -16,7 +19,8 @@ class Playout:
     """Estimates the listener's position in what was sent."""
 
     def __init__(self) -> None:
-        self.reported = False  # the client reports what it has played: nothing else counts
+        self.reported = False  # what has been played is reported: nothing else counts
+        self.on_flushed: Callable[[], None] = _nobody  # told that what is unheard is not wanted
         self._reported_s = 0.0  # of the newest item
         self._ends_s = float("-inf")  # when the last sample sent will have been heard
         self._item_id: str | None = None
@@ -59,5 +63,10 @@ class Playout:
         return self._ends_s
 
     def flushed(self, now_s: float) -> None:
-        """The client threw away what it had not played: nothing is unheard any more."""
+        """What had not been played is thrown away: nothing is unheard any more."""
         self._ends_s = min(self._ends_s, now_s)
+        self.on_flushed()
+
+
+def _nobody() -> None:
+    """Who plays the sound learns of it from the events."""

@@ -1,0 +1,1 @@
+"""WebRTC: sound over tracks, the Realtime protocol's events over a data channel."""
