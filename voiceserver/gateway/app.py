@@ -29,6 +29,7 @@ from voiceserver.gateway.realtime.secrets_endpoint import router as secrets_rout
 from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.services import Services
 from voiceserver.gateway.state import GatewayState
+from voiceserver.gateway.webrtc.endpoint import router as webrtc_router
 from voiceserver.metrics import Metrics
 
 _SPARE_SLOTS = 1  # for audio inside items, see clips.py
@@ -85,6 +86,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         expose_headers=["Location"],
     )
     app.include_router(realtime_router)
+    app.include_router(webrtc_router)
     app.include_router(twilio_router)
     app.include_router(streams_router)
     app.include_router(asterisk_router)
