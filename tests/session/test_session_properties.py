@@ -275,8 +275,8 @@ class Conversing(RuleBasedStateMachine):
 
     @invariant()
     def nothing_piles_up(self) -> None:
-        assert len(self.session.ears._reading) <= len(self.asked)
-        assert len(self.session.ears._judging) <= 1
+        assert self.session.ears._questions.open_readings <= len(self.asked)
+        assert self.session.ears._questions.open_judgements <= 1
         held = self.session.speaker.held
         assert held is None or len(held.held or ()) <= 500
 

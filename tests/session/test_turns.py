@@ -7,15 +7,15 @@ import pytest
 from voiceserver.clock import VAD_WINDOW_SAMPLES
 from voiceserver.engine.messages import SpeechActivity
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.turns import (
+from voiceserver.session.turn_events import (
     AskTurnEnd,
     Began,
     Ended,
     Paused,
     Resumed,
-    TurnDetector,
     TurnEvent,
 )
+from voiceserver.session.turns import TurnDetector
 
 
 class Listening:

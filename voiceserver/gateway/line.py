@@ -153,5 +153,19 @@ class Line(ABC):
             observe(effect, self._services.metrics, self._session.speaker.voice_rate_hz)
             if isinstance(effect, n.TellEngine):
                 self._services.engine.send(effect.message)
+            elif isinstance(effect, n.Remind):
+                self._remind(effect.in_s)
             else:
                 self._tell_client(effect)
+
+    def _remind(self, in_s: float) -> None:
+        """Let the session know when this time has passed."""
+
+        async def wait() -> None:
+            await asyncio.sleep(in_s)
+            self._session.reminded(self._services.clock.now_s())
+            self._flush()
+
+        task = asyncio.create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -12,8 +12,6 @@ from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.config import Limits
 from voiceserver.engine.messages import (
     ChatMessage,
-    PredictTurnEnd,
-    Recognise,
     Recognised,
     SpeechActivity,
     ToEngine,
@@ -22,19 +20,24 @@ from voiceserver.engine.messages import (
     UserAudio,
 )
 from voiceserver.errors import ClientError
-from voiceserver.session import turns
+from voiceserver.session import turn_events as turns
 from voiceserver.session.ear_events import (
+    Doubt,
+    DoubtOver,
     EarEvent,
     HeardToPause,
     InterimText,
     JudgedUnfinished,
+    Listened,
     ReadInPause,
     SpeechBegan,
     SpeechResumed,
     TurnOver,
     TurnRead,
 )
+from voiceserver.session.forecast_turns import ForecastDetector
 from voiceserver.session.hearing import Hearing
+from voiceserver.session.questions import Questions
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import AudioClock, to_ms, to_samples
 
@@ -43,7 +46,6 @@ _SAMPLE_BYTES = 2
 _FAINT_VOICE = 0.3  # VAD probability below which nobody spoke at all
 _PADDING_SAMPLES = to_samples(300)
 _WORTH_HOLDING_SAMPLES = to_samples(1200)  # of a pause; then a prepared answer costs too much
-_JUDGED_SAMPLES = to_samples(8000)  # what smart-turn looks at
 
 
 class Ears:
@@ -64,21 +66,18 @@ class Ears:
         self._limits = limits
         self._new_id = new_id
         self._tell = tell
-        self._detector = turns.TurnDetector(settings) if settings else None
+        self._questions = Questions(session_id, tell)
+        self._detector = ForecastDetector(settings) if settings else None
         self._current: Hearing | None = None  # the turn being spoken
         self._buffer_start = 0  # audio before this belongs to earlier turns
         self._voice_span: tuple[int, int] | None = None  # voiced samples since _buffer_start
         self._listened_to = 0  # end of the newest VAD window
-        self._engine_zero = 0  # our sample position of the engine's sample 0
         self._connected = True
-        self._next_request = 0
-        self._reading: dict[int, Hearing] = {}  # open recogniser questions
-        self._judging: dict[int, int] = {}  # open turn-end questions: request -> end sample
 
     @property
     def heard_from_sample(self) -> int:
         """Where on our clock the present engine's hearing begins."""
-        return self._engine_zero
+        return self._questions.engine_zero
 
     @property
     def settings(self) -> TurnSettings | None:
@@ -108,7 +107,7 @@ class Ears:
         now = self.clock.received_samples
         if self._current is not None:
             hearing, self._current = self._current, None
-            hearing.end(now, now, self._ask(hearing))
+            hearing.end(now, now, self._questions.reading(hearing))
         else:
             hearing = self._committed_buffer(now)
         self._start_over(now)
@@ -132,7 +131,7 @@ class Ears:
         if self._voice_span is None and all_listened_to:
             hearing.end_unspoken(end)
         else:
-            hearing.end(end, end, self._ask(hearing))
+            hearing.end(end, end, self._questions.reading(hearing))
         return hearing
 
     def clear(self) -> None:
@@ -147,21 +146,21 @@ class Ears:
                 self._buffer_start = self._current.start_sample
             self._forget_current()
             start = self.clock.received_samples
-            self._detector = turns.TurnDetector(settings, start) if settings else None
+            self._detector = ForecastDetector(settings, start) if settings else None
         else:
             self._detector.settings = settings
 
     def announce_turn(self, dialogue: tuple[ChatMessage, ...]) -> None:
         """Tell an engine that hears of the turn being spoken, and what was said before it."""
         if self.engine_hears and self._current is not None:
-            start = max(0, self._current.start_sample - self._engine_zero)
+            start = max(0, self._current.start_sample - self._questions.engine_zero)
             self._tell(TurnBegan(self._session_id, start, dialogue))
 
     # --- from the engine ---------------------------------------------------------------------
 
     def windows(self, window: SpeechActivity, *, assistant_audible: bool) -> list[EarEvent]:
         """The engine has listened to one more window."""
-        window = replace(window, end_sample=window.end_sample + self._engine_zero)
+        window = replace(window, end_sample=window.end_sample + self._questions.engine_zero)
         end = window.end_sample
         self._listened_to = max(self._listened_to, end)
         if window.probability >= _FAINT_VOICE and end > self._buffer_start:
@@ -173,18 +172,18 @@ class Ears:
         for event in self._detector.hear(window, assistant_audible=assistant_audible):
             events += self._turn_event(event)
         if (hearing := self._current) is not None:
-            hearing.goes_on(end, self._ask(hearing))
+            hearing.goes_on(end, self._questions.reading(hearing))
             if self.show_interim:
-                hearing.look(end, self._ask(hearing))
+                hearing.look(end, self._questions.reading(hearing))
         return events
 
     def recognised(self, answer: Recognised) -> list[EarEvent]:
         """The recogniser has answered."""
-        hearing = self._reading.pop(answer.request_id, None)
+        hearing = self._questions.read(answer.request_id)
         if hearing is None:
             return []
         was_read = hearing.text is not None
-        ask = self._ask(hearing)
+        ask = self._questions.reading(hearing)
         interim = hearing.answered(answer.request_id, answer.text, answer.failed, ask)
         if interim is not None and self.show_interim and not hearing.over:
             return [InterimText(hearing, interim)]
@@ -194,7 +193,7 @@ class Ears:
 
     def judged(self, answer: TurnEnd) -> list[EarEvent]:
         """The model of turn ends has answered."""
-        asked_end = self._judging.pop(answer.request_id, None)
+        asked_end = self._questions.judged(answer.request_id)
         if asked_end is None or self._detector is None:
             return []
         events: list[EarEvent] = []
@@ -209,10 +208,8 @@ class Ears:
 
     def engine_lost(self) -> list[Hearing]:
         """The engine died; return the ended turns that will never be read."""
-        lost = list({id(h): h for h in self._reading.values() if h.over}.values())
+        lost = self._questions.forget_all()
         self._connected = False
-        self._reading.clear()
-        self._judging.clear()
         self._forget_current()
         self._start_over(self.clock.received_samples)
         return lost
@@ -220,20 +217,27 @@ class Ears:
     def engine_back(self) -> None:
         """A new engine listens; its sample 0 is our next one."""
         self._connected = True
-        self._engine_zero = self._listened_to = self.clock.received_samples
-        self._start_over(self._engine_zero)
+        self._questions.engine_zero = self._listened_to = self.clock.received_samples
+        self._start_over(self._listened_to)
 
     # --- inside ------------------------------------------------------------------------------
 
     def _turn_event(self, event: turns.TurnEvent) -> list[EarEvent]:
         match event:
+            case turns.Doubted():
+                return [Doubt()]
+            case turns.Dismissed():
+                return [DoubtOver()]
+            case turns.Listened():
+                return [Listened()]
             case turns.Began(onset_sample, start_sample):
                 item_id = self._new_id("item")
                 piece_s = self._limits.utterance_s
                 self._current = Hearing(item_id, start_sample, onset_sample, piece_s)
                 return [SpeechBegan(self._current)]
             case turns.AskTurnEnd(end_sample):
-                self._ask_turn_end(end_sample)
+                first = self._current.start_sample if self._current else end_sample
+                self._questions.judge(first, end_sample)
         hearing = self._current
         if hearing is None:
             return []
@@ -242,13 +246,13 @@ class Ears:
                 hearing.spoke_until_sample = spoke_until
                 if self.engine_hears:
                     return [HeardToPause(hearing, end_sample)]
-                hearing.want(end_sample, self._ask(hearing))
+                hearing.want(end_sample, self._questions.reading(hearing))
             case turns.Resumed():
                 hearing.resumed()
                 return [SpeechResumed(hearing)]
             case turns.Ended(spoke_until, end_sample):
                 self._current = None
-                hearing.end(spoke_until, end_sample, self._ask(hearing))
+                hearing.end(spoke_until, end_sample, self._questions.reading(hearing))
                 self._buffer_from(end_sample)
                 return [TurnOver(hearing, by_voice=True), *self._if_read(hearing)]
         return []
@@ -257,38 +261,13 @@ class Ears:
         """The event that a turn's text is known, if it is."""
         if hearing.text is None:
             return []
-        for request_id in [r for r, h in self._reading.items() if h is hearing]:
-            del self._reading[request_id]
+        self._questions.forget(hearing)
         return [TurnRead(hearing)]
-
-    def _ask(self, hearing: Hearing) -> Callable[[int, int, bool], int]:
-        def ask(start_sample: int, end_sample: int, final: bool) -> int:
-            request_id = self._request_id()
-            self._reading[request_id] = hearing
-            zero = self._engine_zero
-            start = max(0, start_sample - zero)
-            end = max(start, end_sample - zero)
-            self._tell(Recognise(self._session_id, request_id, start, end, final))
-            return request_id
-
-        return ask
-
-    def _ask_turn_end(self, end_sample: int) -> None:
-        request_id = self._request_id()
-        self._judging = {request_id: end_sample}  # an older question is of no interest any more
-        first = self._current.start_sample if self._current else end_sample
-        start = max(first, end_sample - _JUDGED_SAMPLES) - self._engine_zero
-        end = end_sample - self._engine_zero
-        self._tell(PredictTurnEnd(self._session_id, request_id, max(0, start), end))
-
-    def _request_id(self) -> int:
-        self._next_request += 1
-        return self._next_request
 
     def _forget_current(self) -> None:
         """Drop the turn under way and its open questions."""
         gone, self._current = self._current, None
-        self._reading = {r: h for r, h in self._reading.items() if h is not gone}
+        self._questions.forget(gone)
 
     def _start_over(self, sample: int) -> None:
         """Everything before this sample is past."""

@@ -75,6 +75,13 @@ class ReadClip:
     part_index: int
 
 
+@dataclass(frozen=True)
+class Remind:
+    """Call `Session.reminded` when this time has passed, unless the session has ended."""
+
+    in_s: float
+
+
 # --- towards the client ---------------------------------------------------------------------------
 
 
@@ -188,7 +195,7 @@ class ReplyAudio:
 
     reply: ReplyInfo
     pcm16: bytes
-    late: bool  # the listener had run out of sound before it
+    late: bool  # the listener had run out of sound before it, and not because we kept it back
 
 
 @dataclass(frozen=True)
@@ -235,6 +242,7 @@ class InterruptionTimed:
 Effect = (
     TellEngine
     | ReadClip
+    | Remind
     | SpeechStarted
     | SpeechStopped
     | IdleTimeout

@@ -25,6 +25,7 @@ class Playout:
         self._ends_s = float("-inf")  # when the last sample sent will have been heard
         self._item_id: str | None = None
         self._sent_s = 0.0  # of the newest item
+        self._heard_s = 0.0  # of it, for sure: a client that ran dry waits, but does not go back
 
     @property
     def item_id(self) -> str | None:
@@ -34,7 +35,8 @@ class Playout:
     def sent(self, item_id: str, duration_s: float, now_s: float) -> None:
         """Note that audio was handed to the client."""
         if item_id != self._item_id:
-            self._item_id, self._sent_s, self._reported_s = item_id, 0.0, 0.0
+            self._item_id, self._sent_s, self._reported_s, self._heard_s = item_id, 0.0, 0.0, 0.0
+        self._heard_s = max(self._heard_s, self._sent_s - self.unheard_s(now_s))
         self._ends_s = max(self._ends_s, now_s + CLIENT_BUFFER_S) + duration_s
         self._sent_s += duration_s
 
@@ -52,7 +54,7 @@ class Playout:
         """Seconds of the newest item that have been heard."""
         if self.reported:
             return self._reported_s
-        return max(0.0, self._sent_s - self.unheard_s(now_s))
+        return max(self._heard_s, self._sent_s - self.unheard_s(now_s))
 
     def audible(self, now_s: float) -> bool:
         """Whether the assistant's voice may still be in the user's room."""

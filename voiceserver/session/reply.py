@@ -36,6 +36,9 @@ class Reply:
     marks: TurnMarks
     dialogue: tuple[ChatMessage, ...] | None = None  # None: not yet handed to the engine
     held: list[FromReply] | None = None  # a list: prepared on suspicion, the client knows nothing
+    kept_back: list[FromReply] | None = None  # a list: heard, but the user may be interrupting
+    doubted_s: float = 0.0  # since when
+    over: bool = False  # the client has been told of its end
     item_begun: bool = False
     text: str = ""  # written so far
     sent_chars: int = 0

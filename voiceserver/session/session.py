@@ -178,7 +178,7 @@ class Session:
         """Learn what the engine's voice is like, and what it can read, hear and call."""
         self.conversation.reads_calls = calls_tools
         self.conversation.dialogue_chars = dialogue_chars
-        self.speaker.voice_rate_hz = voice_rate_hz
+        self.speaker.delivery.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio
         self._hear_from(self.ears.heard_from_sample)
 
@@ -203,6 +203,10 @@ class Session:
                 self.speaker.engine_said(message, now_s)
                 if was_active is not None and self.speaker.active is None:
                     self._turns.reply_over(now_s)
+
+    def reminded(self, now_s: float) -> None:
+        """The time of a Remind has passed."""
+        self._turns.reminded(now_s)
 
     def engine_lost(self, now_s: float) -> None:
         """The engine died. The conversation is kept; what was under way is not."""

@@ -12,6 +12,7 @@ from voiceserver.session.items import Item
 DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
 MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
 COMPLETE_AT = {"low": 0.7, "medium": 0.5, "auto": 0.5, "high": 0.35}  # probability of a turn's end
+YIELDS_AT = {"low": 0.8, "medium": 0.6, "auto": 0.6, "high": 0.4}  # forecast of the same
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TurnSettings:
     threshold: float = 0.5
     prefix_padding_ms: int = 300
     silence_duration_ms: int = 500  # server_vad
-    idle_timeout_ms: int | None = None  # server_vad
+    idle_timeout_ms: int | None = None
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"  # semantic_vad
     create_response: bool = True
     interrupt_response: bool = True
@@ -36,6 +37,11 @@ class TurnSettings:
     def complete_at(self) -> float:
         """Probability at which a turn counts as complete."""
         return COMPLETE_AT[self.eagerness]
+
+    @property
+    def yields_at(self) -> float:
+        """Forecast probability at which the user has yielded."""
+        return YIELDS_AT[self.eagerness]
 
 
 DEFAULT_TURNS = TurnSettings()

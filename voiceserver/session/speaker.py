@@ -1,44 +1,27 @@
 """The speaking half of a session: starts replies, holds them back, lets them go, ends them.
 
 At most one reply is under way. A held reply was prepared on suspicion that the user has finished;
-the client learns of it only when it is released. Ending a reply raises the epoch, so the engine's
-late output is dropped.
+the client learns of it only when it is released. A doubted reply is being heard, but what comes of
+it is kept back while it is unclear whether the user interrupts. Ending a reply raises the epoch, so
+the engine's late output is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from voiceserver.engine.messages import (
-    AudioDelta,
-    Cancel,
-    ChatMessage,
-    EndReason,
-    Respond,
-    ResponseEnded,
-    TextDelta,
-)
-from voiceserver.engine.tools import NO_TOOLS, ToolCall
+from voiceserver.engine.messages import Cancel, ChatMessage, Released, Respond, TextDelta
+from voiceserver.engine.tools import NO_TOOLS
 from voiceserver.session.conversation import Conversation
-from voiceserver.session.items import function_call
-from voiceserver.session.notices import (
-    CalledItem,
-    Effect,
-    ReplyAudio,
-    ReplyCreated,
-    ReplyDone,
-    ReplyItemAdded,
-    ReplyStatus,
-    ReplyText,
-    TellEngine,
-    Usage,
-)
+from voiceserver.session.delivery import Delivery
+from voiceserver.session.notices import Effect, Remind, ReplyCreated, TellEngine
 from voiceserver.session.playout import Playout
 from voiceserver.session.reply import FromReply, Reply
 from voiceserver.session.settings import ReplyOptions
 from voiceserver.session.timing import TurnMarks
 
-_SAMPLE_BYTES = 2
+# A reply is never kept back for longer: whoever doubts may have no more audio to judge by.
+MOST_DOUBT_S = 0.75
 
 
 class Speaker:
@@ -51,8 +34,8 @@ class Speaker:
         new_id: Callable[[str], str],
         put: Callable[[Effect], None],
     ) -> None:
-        self.voice_rate_hz = 0  # told by the engine before the first reply
         self.playout = Playout()
+        self.delivery = Delivery(conversation, self.playout, new_id, put)
         self._session_id = session_id
         self._conversation = conversation
         self._new_id = new_id
@@ -61,6 +44,11 @@ class Speaker:
         self._reply: Reply | None = None
 
     # --- what is going on --------------------------------------------------------------------
+
+    @property
+    def voice_rate_hz(self) -> int:
+        """The rate of replies' sound."""
+        return self.delivery.voice_rate_hz
 
     @property
     def active(self) -> Reply | None:
@@ -131,6 +119,7 @@ class Speaker:
             item_id=reply.item_id,
             open_ended=options.max_output_tokens == "inf",
             tools=options.tools if self._conversation.reads_calls else NO_TOOLS,
+            prepared=reply.held is not None,
         )
         self._put(TellEngine(respond))
 
@@ -143,8 +132,9 @@ class Speaker:
         marks.first_text_s = reply.marks.first_text_s
         reply.answers_item_id, reply.marks = answers_item_id, marks
         self._put(ReplyCreated(reply.info("in_progress")))
+        self._put(TellEngine(Released(self._session_id, reply.response_id)))
         for message in waiting:
-            self._pass_on(reply, message, now_s)
+            self._pass_on(reply, message, now_s, waited=True)
 
     # --- from the engine ---------------------------------------------------------------------
 
@@ -159,58 +149,40 @@ class Speaker:
             reply.marks.first_text_s = now_s
         if reply.held is not None:
             reply.held.append(message)
+        elif reply.kept_back is not None:
+            reply.kept_back.append(message)
         else:
-            self._pass_on(reply, message, now_s)
+            self._pass_on(reply, message, now_s, waited=False)
 
-    def _pass_on(self, reply: Reply, message: FromReply, now_s: float) -> None:
-        match message:
-            case TextDelta(text=text):
-                self._begin_item(reply)
-                self._send_text(reply, reply.written(text))
-                if not reply.options.speak:
-                    self._report_timing(reply, None)
-            case AudioDelta(pcm16=pcm16, words=words):
-                self._begin_item(reply)
-                duration_s = len(pcm16) / (_SAMPLE_BYTES * self.voice_rate_hz)
-                self._send_text(reply, reply.sounding(words, duration_s))
-                late = reply.sent_s > duration_s and self.playout.unheard_s(now_s) == 0.0
-                self._put(ReplyAudio(reply.info("in_progress"), pcm16, late))
-                self.playout.sent(reply.item_id, duration_s, now_s)
-                if pcm16:
-                    self._report_timing(reply, now_s)
-            case ResponseEnded():
-                self._engine_ended(reply, message)
+    def _pass_on(self, reply: Reply, message: FromReply, now_s: float, *, waited: bool) -> None:
+        self.delivery.pass_on(reply, message, now_s, waited=waited)
+        if reply.over:
+            self._reply = None
 
-    def _engine_ended(self, reply: Reply, ended: ResponseEnded) -> None:
-        reply.usage = Usage(ended.prompt_tokens, ended.text_tokens, ended.audio_frames)
-        reply.concealed_frames = ended.concealed_frames
-        reply.thinker_failure = ended.thinker_failure
-        if ended.reason is EndReason.FAILED:
-            message = ended.message or "The reply could not be made."
-            self._finish(reply, "failed", error_code="reply_failed", error_message=message)
+    # --- in doubt ----------------------------------------------------------------------------
+
+    def doubt(self, now_s: float) -> None:
+        """The user may be interrupting: keep back what comes, until `go_on` or `cancel`."""
+        reply = self.active
+        if reply is None or reply.kept_back is not None:
             return
-        self._send_text(reply, reply.rest())
-        if ended.reason is EndReason.MAX_TOKENS:
-            self._finish(reply, "incomplete", reason="max_output_tokens")
-        else:
-            self._finish(reply, "completed", calls=ended.calls)
+        if reply.sent_s and reply.options.in_conversation:
+            reply.kept_back, reply.doubted_s = [], now_s
+            self._put(Remind(MOST_DOUBT_S))
 
-    def _begin_item(self, reply: Reply) -> None:
-        if reply.item_begun:
+    def go_on(self, now_s: float) -> None:
+        """It was no interruption: the reply goes on where it was kept back."""
+        reply = self.active
+        if reply is None or reply.kept_back is None:
             return
-        reply.item_begun = True
-        item = reply.item("in_progress")
-        if reply.options.in_conversation:
-            reply.previous_item_id = self._conversation.add(item)
-        self._put(ReplyItemAdded(reply.info("in_progress"), item, reply.previous_item_id))
+        waiting, reply.kept_back = reply.kept_back, None
+        for message in waiting:
+            self._pass_on(reply, message, now_s, waited=True)
 
-    def _send_text(self, reply: Reply, delta: str) -> None:
-        if delta:
-            self._put(ReplyText(reply.info("in_progress"), delta))
-
-    def _report_timing(self, reply: Reply, first_audio_s: float | None) -> None:
-        if not reply.timed:
-            self._put(reply.timing(first_audio_s))
+    def doubted_for_s(self, now_s: float) -> float:
+        """How long the active reply has been kept back; 0 if it is not."""
+        reply = self.active
+        return 0.0 if reply is None or reply.kept_back is None else now_s - reply.doubted_s
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -230,7 +202,8 @@ class Speaker:
             self._cancel_epoch()
         reply.heard_s = self.playout.heard_s(now_s) if reply.sent_s else 0.0
         self.playout.flushed(now_s)
-        self._finish(reply, "cancelled", reason=reason)
+        self._reply = None
+        self.delivery.finish(reply, "cancelled", reason=reason)
         return reply
 
     def hush(self, now_s: float) -> None:
@@ -249,48 +222,11 @@ class Speaker:
 
     def fail(self, code: str, message: str) -> None:
         """The engine is gone: what it was saying ends here."""
-        if self.held is not None:
-            self._reply = None
-        if self.active is not None:
-            self._finish(self.active, "failed", error_code=code, error_message=message)
+        reply, self._reply = self.active, None
+        if reply is not None:
+            self.delivery.finish(reply, "failed", error_code=code, error_message=message)
         self._epoch += 1
 
     def _cancel_epoch(self) -> None:
         self._put(TellEngine(Cancel(self._session_id, self._epoch)))
         self._epoch += 1
-
-    def _finish(
-        self,
-        reply: Reply,
-        status: ReplyStatus,
-        *,
-        reason: str | None = None,
-        error_code: str | None = None,
-        error_message: str = "",
-        calls: Sequence[ToolCall] = (),
-    ) -> None:
-        self._reply = None
-        item = None
-        if reply.item_begun:
-            item = reply.item("completed" if status == "completed" else "incomplete")
-            if reply.options.in_conversation:
-                self._conversation.replace(item)
-                if reply.options.speak:
-                    self._conversation.remember_spoken(item.item_id, reply.spoken())
-                    if reply.heard_s is not None:
-                        self._conversation.cut_to_heard(item.item_id, reply.heard_s)
-        info = reply.info(
-            status,
-            reason=reason,
-            error_code=error_code,
-            error_message=error_message,
-            item=item,
-            calls=tuple(self._called(reply, call) for call in calls),
-        )
-        self._put(ReplyDone(info, reply.previous_item_id))
-
-    def _called(self, reply: Reply, call: ToolCall) -> CalledItem:
-        """A function call as an item, after what the reply has said."""
-        item = function_call(self._new_id("item"), call)
-        before = self._conversation.add(item) if reply.options.in_conversation else None
-        return CalledItem(item, before)

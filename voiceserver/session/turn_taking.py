@@ -8,6 +8,8 @@ from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.ear_events import (
+    Doubt,
+    DoubtOver,
     EarEvent,
     HeardToPause,
     InterimText,
@@ -17,12 +19,15 @@ from voiceserver.session.ear_events import (
     SpeechResumed,
     TurnOver,
     TurnRead,
+    UtteranceEvent,
 )
 from voiceserver.session.ears import Ears
 from voiceserver.session.hearing import Hearing
 from voiceserver.session.items import Item, spoken_by_user
-from voiceserver.session.speaker import Speaker
+from voiceserver.session.speaker import MOST_DOUBT_S, Speaker
 from voiceserver.session.timing import TurnMarks, to_ms
+
+_TIMER_ERROR_S = 0.02
 
 
 class TurnTaking:
@@ -48,26 +53,52 @@ class TurnTaking:
     def heed(self, events: list[EarEvent], now_s: float) -> None:
         """Do what follows from what the ears noticed."""
         for event in events:
-            hearing = event.hearing
             match event:
-                case SpeechBegan():
-                    self._speech_began(hearing, now_s)
-                case InterimText(text=text):
-                    self._put(n.Interim(hearing.item_id, text))
-                case HeardToPause(end_sample=end_sample):
-                    item = spoken_by_user(hearing.item_id, None, (hearing.start_sample, end_sample))
-                    self._answerer.prepare(item, self._marks(hearing, now_s))
-                case ReadInPause():
-                    marks = self._marks(hearing, now_s)
-                    marks.recognised_s = now_s
-                    self._answerer.prepare(spoken_by_user(hearing.item_id, hearing.text), marks)
-                case SpeechResumed() | JudgedUnfinished():
-                    self._speaker.drop_held()
-                    self.announce_turn()
-                case TurnOver(by_voice=by_voice):
-                    self._turn_over(hearing, by_voice, now_s)
-                case TurnRead():
-                    self._turn_read(hearing, now_s)
+                case Doubt():
+                    self._doubt(now_s)
+                case DoubtOver():
+                    self.go_on(now_s)
+                case UtteranceEvent():
+                    self._heed_utterance(event, event.hearing, now_s)
+
+    def _heed_utterance(self, event: UtteranceEvent, hearing: Hearing, now_s: float) -> None:
+        match event:
+            case SpeechBegan():
+                self._speech_began(hearing, now_s)
+            case InterimText(text=text):
+                self._put(n.Interim(hearing.item_id, text))
+            case HeardToPause(end_sample=end_sample):
+                item = spoken_by_user(hearing.item_id, None, (hearing.start_sample, end_sample))
+                self._answerer.prepare(item, self._marks(hearing, now_s))
+            case ReadInPause():
+                marks = self._marks(hearing, now_s)
+                marks.recognised_s = now_s
+                self._answerer.prepare(spoken_by_user(hearing.item_id, hearing.text), marks)
+            case SpeechResumed() | JudgedUnfinished():
+                self._speaker.drop_held()
+                self.announce_turn()
+            case TurnOver(by_voice=by_voice):
+                self._turn_over(hearing, by_voice, now_s)
+            case TurnRead():
+                self._turn_read(hearing, now_s)
+
+    def _doubt(self, now_s: float) -> None:
+        """Somebody may be interrupting: say no more until it is clear."""
+        turns = self._ears.settings
+        if turns is not None and turns.interrupt_response:
+            self._speaker.doubt(now_s)
+
+    def go_on(self, now_s: float) -> None:
+        """Nobody has interrupted."""
+        was_active = self._speaker.active
+        self._speaker.go_on(now_s)
+        if was_active is not None and self._speaker.active is None:
+            self.reply_over(now_s)
+
+    def reminded(self, now_s: float) -> None:
+        """A doubt has lasted long enough, whatever more is heard."""
+        if self._speaker.doubted_for_s(now_s) >= MOST_DOUBT_S - _TIMER_ERROR_S:
+            self.go_on(now_s)
 
     def _speech_began(self, hearing: Hearing, now_s: float) -> None:
         self._idle_since_s = None

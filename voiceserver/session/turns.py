@@ -5,12 +5,11 @@ Knows nothing of texts or replies. All positions are samples of the session's au
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.engine.messages import SpeechActivity
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import to_samples
+from voiceserver.session.turn_events import AskTurnEnd, Began, Ended, Paused, Resumed, TurnEvent
 
 ONSET_WINDOWS = 3  # 96 ms of voice begin a turn when nobody else speaks
 BARGE_IN_WINDOWS = 5  # 160 ms of voice interrupt the assistant; a cough is shorter
@@ -31,41 +30,6 @@ UNDER_USUAL_DB = 12.0
 FAINTEST_INTERRUPTION_DBFS, LOUDEST_INTERRUPTION_DBFS = -50.0, -30.0
 LEVEL_MEMORY = 0.05  # weight of a new window in the user's usual level
 LONGEST_TURN_S = 300.0  # then the turn is over, whoever goes on
-
-
-@dataclass(frozen=True)
-class Began:
-    onset_sample: int  # first voiced sample
-    start_sample: int  # with padding: where the turn's audio begins
-
-
-@dataclass(frozen=True)
-class Paused:
-    """The user may have finished: a good moment to prepare an answer."""
-
-    spoke_until_sample: int
-    end_sample: int
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """The user went on after a pause."""
-
-
-@dataclass(frozen=True)
-class AskTurnEnd:
-    """Ask the model of turn ends about the audio up to `end_sample`; `judged` takes the answer."""
-
-    end_sample: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    spoke_until_sample: int
-    end_sample: int
-
-
-TurnEvent = Began | Paused | Resumed | AskTurnEnd | Ended
 
 
 class TurnDetector:
@@ -116,11 +80,14 @@ class TurnDetector:
         self._evidence += weight
         if self._evidence < (BARGE_IN_WINDOWS if assistant_audible else ONSET_WINDOWS):
             return []
-        self._speaking, self._in_silence = True, not assistant_audible
-        self._spoke_until = window.end_sample - HANGOVER_SAMPLES
+        return [self._begin(window.end_sample, in_silence=not assistant_audible)]
+
+    def _begin(self, end_sample: int, *, in_silence: bool) -> Began:
+        self._speaking, self._in_silence = True, in_silence
+        self._spoke_until = end_sample - HANGOVER_SAMPLES
         padded = self._onset_sample - to_samples(self.settings.prefix_padding_ms)
         self._start_sample = max(padded, self._free_from, 0)
-        return [Began(max(self._onset_sample, 0), self._start_sample)]
+        return Began(max(self._onset_sample, 0), self._start_sample)
 
     def _hear_speech(self, window: SpeechActivity) -> list[TurnEvent]:
         events: list[TurnEvent] = []

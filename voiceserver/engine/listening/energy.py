@@ -42,7 +42,7 @@ class _Room:
         """What the user is about to do."""
         if self.loud >= INTERRUPTION_WINDOWS:
             return "interrupts"
-        return "yields" if self.quiet >= SILENCE_WINDOWS else "goes_on"
+        return "yields" if self.quiet >= SILENCE_WINDOWS else "silent"
 
 
 class EnergyForecaster:
