@@ -61,10 +61,11 @@ def _seconds(seconds: float) -> _Floats:
 
 def _shaped(sound: _Floats, peaks: Sequence[tuple[float, float]], tilt_db: float = 0.0) -> _Floats:
     """With resonances at (Hz, width in Hz); the rest falls by tilt_db an octave above 500 Hz."""
-    hz = np.fft.rfftfreq(len(sound), 1 / LISTEN_RATE_HZ)
+    size = 1 << (len(sound) - 1).bit_length()  # other sizes may take a hundred times longer
+    hz = np.fft.rfftfreq(size, 1 / LISTEN_RATE_HZ)
     gain = 0.05 + sum(1 / (1 + ((hz - at) / width) ** 2) for at, width in peaks)
     gain = gain * 10 ** (tilt_db * np.log2(np.maximum(hz, 500) / 500) / 20) * (hz > 60)
-    return np.fft.irfft(np.fft.rfft(sound) * gain, len(sound))
+    return np.fft.irfft(np.fft.rfft(sound, size) * gain, size)[: len(sound)]
 
 
 def _rise_and_fall(t: _Floats, rise_s: float, fall_s: float) -> _Floats:
