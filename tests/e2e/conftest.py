@@ -27,8 +27,9 @@ PACKET_SAMPLES = 960  # 40 ms at 24 kHz
 class Microphone:
     """Sends what it hears in real time: silence, or what is said into it."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, append: str = "input_audio_buffer.append") -> None:
         self._caller = caller
+        self._append = append  # the event's name
         self._sound = np.zeros(0, np.int16)
 
     def hear(self, sound: np.ndarray) -> None:
@@ -46,7 +47,7 @@ class Microphone:
             piece, self._sound = self._sound[:PACKET_SAMPLES], self._sound[PACKET_SAMPLES:]
             piece = np.pad(piece, (0, PACKET_SAMPLES - len(piece))).astype("<i2")
             audio = base64.b64encode(piece.tobytes()).decode()
-            await self._caller.send("input_audio_buffer.append", audio=audio)
+            await self._caller.send(self._append, audio=audio)
             due_s += PACKET_SAMPLES / 24000
             await asyncio.sleep(max(0.0, due_s - loop.time()))
 

@@ -18,19 +18,20 @@ class Voice:
         self._pacer = pacer
         self._mouth: StreamingResampler | None = None  # of the reply being spoken
         self._text = ""  # waits for its sound
-        self._spoke_before = False
+        self._in_reply = False  # a word of this one has been said
+        self._spoke_before = False  # a word of any
 
     def tell(self, notice: n.Effect) -> None:
         """What is heard of a notice."""
         match notice:
             case n.ReplyCreated():
-                self._mouth, self._text = None, ""
+                self._mouth, self._text, self._in_reply = None, "", False
             case n.ReplyText(_, delta):
                 self._text += delta
             case n.ReplyAudio(reply, pcm16):
                 if self._mouth is None:
-                    self._begin()
-                assert self._mouth is not None, "a reply that is spoken has a mouth"
+                    rate_hz = self._session.speaker.voice_rate_hz
+                    self._mouth = StreamingResampler(rate_hz, self._pacer.rate_hz, "HQ")
                 samples = self._mouth.process(np.frombuffer(pcm16, "<i2"))
                 if len(samples):
                     self._pacer.speak(reply.item_id, samples, self._take_text())
@@ -46,13 +47,11 @@ class Voice:
         self._pacer.stop()
         self._text = ""
 
-    def _begin(self) -> None:
-        rate_hz = self._session.speaker.voice_rate_hz
-        self._mouth = StreamingResampler(rate_hz, self._pacer.rate_hz, "HQ")
-        if self._spoke_before and self._text[:1].strip():
-            self._text = f" {self._text}"  # fragments are strung together as they are
-        self._spoke_before = True
-
     def _take_text(self) -> str:
+        """The text that begins with the next sound; fragments are strung together as they are."""
         text, self._text = self._text, ""
-        return text
+        if not text:
+            return ""
+        apart = self._spoke_before and not self._in_reply and not text[0].isspace()
+        self._in_reply = self._spoke_before = True
+        return f" {text}" if apart else text
