@@ -116,15 +116,15 @@ def test_an_interruption_says_how_much_was_heard_before_the_turn_is_over() -> No
     call = Call()
     call.hear("." * 10 + "#" * 20 + "." * 20)
     call.read("tell me")
-    reply = call.speak(12)
-    call.now_s += 0.6
+    reply = call.speak(24)
+    call.now_s += 1.4
     call.hear("#" * 8)
     began = call.told(m.TurnBegan)[-1]
     user, assistant = began.dialogue[-2:]
     assert (user.text, user.start_sample is not None) == ("tell me", True)
     assert (assistant.role, assistant.text) == ("assistant", "word")
     assert assistant.item_id == reply.item_id
-    assert assistant.heard_s == pytest.approx(0.58, abs=0.2)
+    assert assistant.heard_s == pytest.approx(1.38, abs=0.2)
     call.session.truncate_item(reply.item_id, 0, 400, call.now_s)
     call.take()
     corrected = call.told(m.TurnBegan)[-1]

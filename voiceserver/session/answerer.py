@@ -61,7 +61,8 @@ class Answerer:
             self._answer(item, marks, now_s)
 
     def _answer(self, item: Item, marks: TurnMarks, now_s: float) -> None:
-        if not self._conversation.is_readable(item):  # nothing was said: nothing to answer
+        said_nothing = not self._conversation.is_readable(item)
+        if said_nothing and not self._conversation.continues(item.item_id):
             self._speaker.drop_held()
             return
         if self._speaker.active is not None:
@@ -126,7 +127,7 @@ class Answerer:
         if options.input is None:
             dialogue = conversation.dialogue(options.instructions)
         else:
-            own = list(conversation.messages(items))
+            own = conversation.messages(items)
             dialogue = conversation.fit(own, options.instructions, len(own))
         self._speaker.run_waiting(dialogue)
 
@@ -160,6 +161,10 @@ class Answerer:
     def interrupted(self) -> None:
         """The user speaks again: what was still waiting is part of the past, read with the turn."""
         self._next = self._asked = None
+
+    def continued(self, item_id: str) -> None:
+        """The user goes on with this turn: it is answered with what they say now."""
+        self._expected.discard(item_id)
 
     def forget(self) -> None:
         """Nothing is to be answered any more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from voiceserver.engine.messages import ChatMessage, EngineReady, WordTiming
 from voiceserver.engine.tools import ToolCall
 from voiceserver.errors import ClientError
-from voiceserver.session.items import Item
+from voiceserver.session.items import Item, Role
 
 ROOT = "root"  # the protocol's name for "before the first item"
 MOST_CHARS = 2**20  # of all items together
@@ -37,6 +37,8 @@ class Conversation:
         self._order: list[str] = []
         self._items: dict[str, Item] = {}
         self._spoken: dict[str, Spoken] = {}
+        self._taken_back: set[str] = set()  # replies that nobody reads
+        self._continued: dict[str, str] = {}  # a user's message -> the one before it that it ends
         # Where on the audio clock the present engine began to hear; None: it only reads.
         self.heard_from_sample: int | None = None
         self.reads_calls = False  # the present engine reads function calls and their results
@@ -102,6 +104,8 @@ class Conversation:
         self._order.remove(item_id)
         del self._items[item_id]
         self._spoken.pop(item_id, None)
+        self._taken_back.discard(item_id)
+        self._continued.pop(item_id, None)
 
     def replace(self, item: Item) -> None:
         """Store a newer state of an item, if it has not been deleted meanwhile."""
@@ -129,12 +133,39 @@ class Conversation:
             cut = item.with_part_text(0, spoken.heard_text(heard_s))
             self._items[item_id] = replace(cut, heard_s=heard_s)
 
+    def take_back(self, item_id: str) -> None:
+        """A reply came too soon: the client keeps it, but no model reads it."""
+        if item_id in self._items:
+            self._taken_back.add(item_id)
+
+    def last_spoken_by_user(self) -> Item | None:
+        """The newest turn of the user's."""
+        spoken = (self._items[i] for i in reversed(self._order))
+        return next((item for item in spoken if item.is_spoken_by_user), None)
+
+    def continue_with(self, item_id: str) -> str | None:
+        """Let the user's message to come be one with their last; return that one's id.
+
+        None if something that is read stands between them.
+        """
+        last = next((i for i in reversed(self._order) if i not in self._taken_back), None)
+        if last is None or not self._items[last].is_spoken_by_user:
+            return None
+        # Of messages that were expected and never came nothing is kept.
+        self._continued = {new: old for new, old in self._continued.items() if new in self._items}
+        self._continued[item_id] = last
+        return last
+
+    def continues(self, item_id: str) -> bool:
+        """Whether the message belongs to the one before it."""
+        return item_id in self._continued
+
     def dialogue(
         self, instructions: str, *, and_item: Item | None = None
     ) -> tuple[ChatMessage, ...]:
         """The conversation as the model reads it, with `and_item` as a turn not yet committed."""
         items = self.items() if and_item is None else (*self.items(), and_item)
-        return self.fit(list(self.messages(items)), instructions, self._dialogue_messages)
+        return self.fit(self.messages(items), instructions, self._dialogue_messages)
 
     def fit(
         self, messages: list[ChatMessage], instructions: str, most_messages: int
@@ -150,20 +181,35 @@ class Conversation:
         head = [ChatMessage("system", instructions[:most_chars])] if instructions else []
         return (*head, *reversed(kept))
 
-    def messages(self, items: Iterable[Item]) -> Iterable[ChatMessage]:
+    def messages(self, items: Iterable[Item]) -> list[ChatMessage]:
         """What the items say to the present engine, those left out that say nothing."""
+        messages: list[ChatMessage] = []
         for item in items:
-            if item.kind != "message" and self.reads_calls:
-                yield _tool_message(item)
-            if item.kind != "message" or item.role is None or not self.is_readable(item):
-                continue
-            message = ChatMessage(item.role, item.text.strip(), item.item_id, heard_s=item.heard_s)
-            if (span := self._heard_span(item)) is not None:
-                message = replace(message, start_sample=span[0], end_sample=span[1])
-            yield message
+            if item.kind != "message":
+                messages += [_tool_message(item)] if self.reads_calls else []
+            elif item.role is not None and self.is_readable(item):
+                message = self._message(item, item.role)
+                if messages and self._belong_together(messages[-1], message):
+                    message = _joined(messages.pop(), message)
+                messages.append(message)
+        return messages
+
+    def _belong_together(self, first: ChatMessage, second: ChatMessage) -> bool:
+        before = self._continued.get(second.item_id)
+        while before is not None and before != first.item_id:  # one that said nothing
+            before = self._continued.get(before)
+        return before is not None and (first.start_sample is None) == (second.start_sample is None)
+
+    def _message(self, item: Item, role: Role) -> ChatMessage:
+        message = ChatMessage(role, item.text.strip(), item.item_id, heard_s=item.heard_s)
+        if (span := self._heard_span(item)) is not None:
+            message = replace(message, start_sample=span[0], end_sample=span[1])
+        return message
 
     def is_readable(self, item: Item) -> bool:
         """Whether the present engine can read the item: its text, or the audio it has heard."""
+        if item.item_id in self._taken_back:
+            return False
         return bool(item.text.strip()) or self.is_heard(item)
 
     def is_heard(self, item: Item) -> bool:
@@ -184,6 +230,12 @@ def _tool_message(item: Item) -> ChatMessage:
         call = ToolCall(item.call_id, item.name, item.arguments or "{}")
         return ChatMessage("assistant", "", item.item_id, call=call)
     return ChatMessage("tool", item.output, item.item_id, call_id=item.call_id)
+
+
+def _joined(first: ChatMessage, second: ChatMessage) -> ChatMessage:
+    """Two messages of the user's as one: both texts, or the voice from the first to the second."""
+    text = f"{first.text} {second.text}".strip()
+    return replace(second, text=text, start_sample=first.start_sample)
 
 
 def _chars(message: ChatMessage) -> int:

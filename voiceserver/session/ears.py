@@ -150,11 +150,21 @@ class Ears:
         else:
             self._detector.settings = settings
 
-    def announce_turn(self, dialogue: tuple[ChatMessage, ...]) -> None:
-        """Tell an engine that hears of the turn being spoken, and what was said before it."""
-        if self.engine_hears and self._current is not None:
-            start = max(0, self._current.start_sample - self._questions.engine_zero)
-            self._tell(TurnBegan(self._session_id, start, dialogue))
+    @property
+    def current_item_id(self) -> str | None:
+        """The item that the turn being spoken will be."""
+        return None if self._current is None else self._current.item_id
+
+    def announce_turn(self, dialogue: tuple[ChatMessage, ...], start_sample: int | None) -> None:
+        """Tell an engine that hears of the turn being spoken, and what was said before it.
+
+        `start_sample` is where it begins on the engine's clock, if earlier than it began for us.
+        """
+        if not self.engine_hears or self._current is None:
+            return
+        if start_sample is None:
+            start_sample = max(0, self._current.start_sample - self._questions.engine_zero)
+        self._tell(TurnBegan(self._session_id, start_sample, dialogue))
 
     # --- from the engine ---------------------------------------------------------------------
 

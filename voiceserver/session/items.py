@@ -9,6 +9,7 @@ from voiceserver.engine.tools import ToolCall
 
 PartKind = Literal["input_text", "input_audio", "output_text", "output_audio"]
 ItemKind = Literal["message", "function_call", "function_call_output"]
+Role = Literal["user", "assistant", "system"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
@@ -26,7 +27,7 @@ class Item:
 
     item_id: str
     kind: ItemKind = "message"
-    role: Literal["user", "assistant", "system"] | None = None
+    role: Role | None = None
     parts: tuple[Part, ...] = ()
     status: ItemStatus = "completed"
     name: str = ""  # of a function call
@@ -50,6 +51,10 @@ class Item:
     @property
     def is_spoken_reply(self) -> bool:
         return self.role == "assistant" and any(p.kind == "output_audio" for p in self.parts)
+
+    @property
+    def is_spoken_by_user(self) -> bool:
+        return self.role == "user" and any(p.kind == "input_audio" for p in self.parts)
 
     @property
     def awaits_text(self) -> bool:

@@ -24,10 +24,14 @@ from voiceserver.session.ear_events import (
 from voiceserver.session.ears import Ears
 from voiceserver.session.hearing import Hearing
 from voiceserver.session.items import Item, spoken_by_user
+from voiceserver.session.reply import Reply
 from voiceserver.session.speaker import MOST_DOUBT_S, Speaker
-from voiceserver.session.timing import TurnMarks, to_ms
+from voiceserver.session.timing import TurnMarks, to_ms, to_samples
 
 _TIMER_ERROR_S = 0.02
+# Who goes on so soon after the end of a turn, and heard so little of the answer, had not finished.
+_GOES_ON_SAMPLES = to_samples(2500)
+_HARDLY_S, _HARDLY_WORDS = 1.0, 3
 
 
 class TurnTaking:
@@ -110,8 +114,13 @@ class TurnTaking:
 
     def announce_turn(self) -> None:
         """Let an engine that hears know what the turn under way, if any, comes after."""
-        instructions = self._answerer.settings.instructions
-        self._ears.announce_turn(self._conversation.dialogue(instructions))
+        current = self._ears.current_item_id
+        dialogue = self._conversation.dialogue(self._answerer.settings.instructions)
+        start_sample = None
+        if current is not None and self._conversation.continues(current) and dialogue:
+            start_sample = dialogue[-1].start_sample
+            dialogue = dialogue if start_sample is None else dialogue[:-1]
+        self._ears.announce_turn(dialogue, start_sample)
 
     def _interrupt(self, hearing: Hearing, now_s: float) -> None:
         self._answerer.interrupted()
@@ -119,6 +128,7 @@ class TurnTaking:
         if active is not None and not active.options.in_conversation:
             return  # the voice ends only what belongs to the conversation
         stopped = self._speaker.cancel("turn_detected", now_s)
+        self._maybe_take_back(stopped, hearing)
         onset_s = self._ears.clock.wall_s(hearing.onset_sample)
         if stopped is not None and onset_s is not None:
             self._put(
@@ -131,6 +141,21 @@ class TurnTaking:
                 )
             )
         self._answerer.next_aside(now_s)
+
+    def _maybe_take_back(self, stopped: Reply | None, hearing: Hearing) -> None:
+        """Who goes on right after we began to answer was not done: both pieces are one turn."""
+        last = self._conversation.last_spoken_by_user()
+        if last is None or last.end_sample is None:
+            return
+        if hearing.onset_sample - last.end_sample > _GOES_ON_SAMPLES:
+            return
+        if stopped is not None:
+            if stopped.answers_item_id != last.item_id or not _hardly_heard(stopped):
+                return
+            self._conversation.take_back(stopped.item_id)
+        continued = self._conversation.continue_with(hearing.item_id)
+        if continued is not None:
+            self._answerer.continued(continued)
 
     def _marks(self, hearing: Hearing, now_s: float) -> TurnMarks:
         if hearing.marks is None:
@@ -204,3 +229,10 @@ class TurnTaking:
         self._commit_item(item, now_sample, now_sample)
         marks = TurnMarks(end_ms, now_s, end_of_turn_s=now_s)
         self._answerer.begin_now(item.item_id, marks, now_s)
+
+
+def _hardly_heard(reply: Reply) -> bool:
+    """Whether so little of it was heard that it may be taken back."""
+    heard_s = reply.heard_s or 0.0
+    words = reply.spoken().heard_text(heard_s).split()
+    return reply.options.speak and heard_s < _HARDLY_S and len(words) <= _HARDLY_WORDS
