@@ -19,6 +19,7 @@ from voiceserver.config import EngineConfig, ServerConfig, web_folder
 from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.ephemeral import ClientSecrets
+from voiceserver.gateway.live.endpoint import router as live_router
 from voiceserver.gateway.phone.asterisk import router as asterisk_router
 from voiceserver.gateway.phone.audiosocket_server import AudioSocketServer
 from voiceserver.gateway.phone.streams import router as streams_router
@@ -87,6 +88,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     )
     app.include_router(realtime_router)
     app.include_router(webrtc_router)
+    app.include_router(live_router)
     app.include_router(twilio_router)
     app.include_router(streams_router)
     app.include_router(asterisk_router)
