@@ -1,15 +1,20 @@
 // @ts-check
 /**
- * The socket to the server: opens it, keeps it open, and says in what state it is.
+ * The wire to the server: opens it, keeps it open, and says in what state it is.
  *
  * A connection that was up and is lost is tried again, waiting longer each time; one that never
  * came up is reported once and left to the person. Knows nothing of what the events mean, but that
- * `session.created` is the first.
+ * `session.created` is the first. What the wire is made of is up to who dials.
  */
 
 /**
  * @typedef {"closed" | "connecting" | "open" | "waiting"} ConnectionState
  * @typedef {{type: string, [key: string]: any}} WireEvent
+ * @typedef {{send: (text: string) => void, readonly bufferedAmount: number, close: () => void}} Wire
+ * @typedef {object} WireHandlers
+ * @property {(text: string) => void} onMessage
+ * @property {(closeCode: number) => void} onClose
+ * @typedef {(handlers: WireHandlers) => Wire} Dial
  * @typedef {object} ConnectionHandlers
  * @property {(event: WireEvent) => void} onEvent
  * @property {(state: ConnectionState, retryMs: number) => void} onState retryMs: until the next try
@@ -28,27 +33,19 @@ export class Connection {
     this.handlers = handlers;
     /** @type {ConnectionState} */
     this.state = "closed";
-    /** @type {WebSocket | null} */
-    this.socket = null;
-    this.url = "";
-    /** @type {string[]} */
-    this.protocols = [];
+    /** @type {Wire | null} */
+    this.wire = null;
+    /** @type {Dial | null} */
+    this.dial = null;
     this.wasOpen = false;
     this.tries = 0;
     this.timer = 0;
   }
 
-  /**
-   * @param {string} model
-   * @param {string} key
-   */
-  open(model, key) {
+  /** @param {Dial} dial */
+  open(dial) {
     this.close();
-    const url = new URL("/v1/realtime", location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.search = String(new URLSearchParams({ model, timing: "1", interim: "1" }));
-    this.url = url.href;
-    this.protocols = ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])];
+    this.dial = dial;
     this.wasOpen = false;
     this.tries = 0;
     this.#connect();
@@ -69,23 +66,25 @@ export class Connection {
    * @returns {boolean} whether it went out
    */
   send(event) {
-    if (this.state !== "open" || !this.socket) return false;
-    if (this.socket.bufferedAmount > STALLED_BYTES) {
+    if (this.state !== "open" || !this.wire) return false;
+    if (this.wire.bufferedAmount > STALLED_BYTES) {
       this.#lost(1006);
       return false;
     }
-    this.socket.send(JSON.stringify(event));
+    this.wire.send(JSON.stringify(event));
     return true;
   }
 
   #connect() {
     this.#drop();
+    if (!this.dial) return;
     this.#become("connecting");
-    const socket = new WebSocket(this.url, this.protocols);
-    this.socket = socket;
     this.timer = window.setTimeout(() => this.#lost(1006), OPEN_TIMEOUT_MS);
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    socket.onclose = ({ code }) => this.#lost(code);
+    const wire = this.dial({
+      onMessage: (text) => this.wire === wire && this.#receive(JSON.parse(text)),
+      onClose: (closeCode) => this.wire === wire && this.#lost(closeCode),
+    });
+    this.wire = wire;
   }
 
   /** @param {WireEvent} event */
@@ -114,13 +113,12 @@ export class Connection {
     this.#become("waiting", waitMs);
   }
 
-  /** Let go of the socket without hearing from it again. */
+  /** Let go of the wire without hearing from it again. */
   #drop() {
     window.clearTimeout(this.timer);
-    if (!this.socket) return;
-    this.socket.onclose = this.socket.onmessage = null;
-    this.socket.close();
-    this.socket = null;
+    const { wire } = this;
+    this.wire = null;
+    wire?.close();
   }
 
   /**

@@ -28,6 +28,7 @@ export class Hold {
     const { session } = this;
     if (this.isHeld || !session.microphone.isOpen) return;
     this.since = performance.now();
+    session.routeMicrophone();
     session.handlers.onChange();
     await session.interrupt();
     session.connection.send(protocol.AUDIO_CLEAR);
@@ -44,6 +45,7 @@ export class Hold {
   drop() {
     window.clearTimeout(this.ending);
     this.since = this.ending = 0;
+    this.session.routeMicrophone();
   }
 
   /** @param {number} heldMs */

@@ -19,6 +19,7 @@ const byId = (id) => /** @type {T} */ (document.getElementById(id));
 
 const DEFAULT_MODEL = "nano";
 const METER_MS = 50;
+const TRANSPORTS = { websocket: "Connected over WebSocket", webrtc: "Connected over WebRTC" };
 
 const talk = byId("talk");
 const mute = byId("mute");
@@ -54,6 +55,7 @@ function show() {
   setText("phase", title);
   setText("hint", hint);
   talk.setAttribute("aria-label", action);
+  setText("transport", facts.connection === "open" ? TRANSPORTS[facts.transport] : "");
   mute.hidden = !facts.microphone || facts.connection !== "open";
   mute.setAttribute("aria-pressed", String(facts.muted));
   setText("mute-label", facts.muted ? "Unmute" : "Mute");
@@ -134,6 +136,7 @@ document.addEventListener("keyup", (event) => {
   if (isTalkKey(event)) session.hold.release();
 });
 document.addEventListener("visibilitychange", () => session.wake());
+window.addEventListener("pagehide", () => session.stop()); // a WebRTC call would linger
 window.addEventListener("blur", () => session.hold.release());
 
 mute.addEventListener("click", () => session.mute(!session.facts.muted));

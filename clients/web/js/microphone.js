@@ -39,6 +39,11 @@ export class Microphone {
     return this.stream !== null;
   }
 
+  /** What WebRTC sends. @returns {MediaStreamTrack | null} */
+  get track() {
+    return this.stream?.getAudioTracks()[0] ?? null;
+  }
+
   /**
    * Ask for the microphone and start sending batches; throws a Problem.
    * @param {AudioContext} context

@@ -8,6 +8,7 @@
  *   | "speaking" | "ready" | "error"} Phase
  * @typedef {object} Facts
  * @property {import("./connection.js").ConnectionState} connection
+ * @property {import("./settings.js").Transport} transport of the connection, or the next one
  * @property {boolean} opening devices are being asked for
  * @property {boolean} microphone
  * @property {boolean} muted

@@ -28,8 +28,17 @@ export class Player {
     this.waiting = new Map();
   }
 
+  get canPlay() {
+    return this.node !== null;
+  }
+
   get isBusy() {
     return this.unheard.size > 0;
+  }
+
+  /** @param {string} itemId */
+  isUnheard(itemId) {
+    return this.unheard.has(itemId);
   }
 
   /** @param {AudioContext} context */

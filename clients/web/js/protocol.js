@@ -75,6 +75,8 @@ export const AUDIO_CLEAR = { type: "input_audio_buffer.clear" };
 export const RESPONSE_CREATE = { type: "response.create" };
 /** @type {WireEvent} */
 export const RESPONSE_CANCEL = { type: "response.cancel" };
+/** Only where the server plays. @type {WireEvent} */
+export const OUTPUT_CLEAR = { type: "output_audio_buffer.clear" };
 
 /** An item id that no other page makes. */
 export function newItemId() {

@@ -40,6 +40,10 @@ const HANDLERS = {
   "response.output_text.delta": writtenDelta,
   "response.output_audio.done": audioDone,
   "response.done": responseDone,
+  "output_audio_buffer.started": soundBegan,
+  "output_audio_buffer.stopped": soundEnded,
+  "output_audio_buffer.cleared": soundCleared,
+  "conversation.item.truncated": truncated,
   "voiceserver.turn.timing": turnTiming,
 };
 
@@ -67,7 +71,7 @@ function serverError(session, { error }) {
 function speechStarted(session, { item_id }) {
   session.turn.userSpeaking = true;
   session.turn.awaiting = false;
-  void session.hush();
+  if (!session.transport.serverPlays) void session.hush(); // else it stops what it means to stop
   removeEmptyTurns(session);
   session.conversation.message(item_id, "user");
   session.handlers.onProblem(null);
@@ -177,7 +181,7 @@ function responseDone(session, { response }) {
   session.turn.awaiting = false;
   for (const { id } of response.output ?? []) {
     const message = conversation.messages.get(id);
-    if (!message || player.unheard.has(id)) continue;
+    if (!message || player.isUnheard(id)) continue;
     if (!message.text) conversation.remove(id);
     else if (message.state === "live") {
       const cut = response.status === "cancelled";
@@ -194,6 +198,38 @@ function responseDone(session, { response }) {
     );
   }
   session.handlers.onChange();
+}
+
+/**
+ * Where the server plays, it says when each answer's sound begins and ends.
+ * @type {Handler}
+ */
+function soundBegan({ turn, transport, handlers }, { response_id }) {
+  const itemId = turn.items.get(response_id);
+  if (itemId === undefined || turn.silenced.has(response_id)) return;
+  turn.firstAudioAt.set(itemId, performance.now());
+  transport.voice.begin(itemId);
+  handlers.onChange();
+}
+
+/** @type {Handler} */
+function soundEnded({ turn, transport }, { response_id }) {
+  transport.voice.end(turn.items.get(response_id) ?? "");
+}
+
+/** @type {Handler} */
+function soundCleared({ turn, transport, handlers }, { response_id }) {
+  transport.voice.cut(turn.items.get(response_id) ?? "");
+  handlers.onChange();
+}
+
+/**
+ * Where the server plays, it knows best how much was heard.
+ * @type {Handler}
+ */
+function truncated({ conversation, transport }, { item_id, audio_end_ms }) {
+  const message = conversation.messages.get(item_id);
+  if (message && transport.serverPlays) conversation.interrupt(message, audio_end_ms);
 }
 
 /** @type {Handler} */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * One conversation with the server: joins socket, microphone, player and transcript, and carries
+ * One conversation with the server: joins wire, microphone, player and transcript, and carries
  * out what the person asks for. What the server says is handled in receiver.js.
  */
 
@@ -8,10 +8,10 @@ import { Connection } from "./connection.js";
 import { Conversation } from "./conversation.js";
 import { Hold } from "./hold.js";
 import { Microphone } from "./microphone.js";
-import { Player } from "./player.js";
 import { explainRefusal, insecurePage, Problem, serverFull } from "./problems.js";
 import * as protocol from "./protocol.js";
 import { receive } from "./receiver.js";
+import { Transport } from "./transport.js";
 import { Turn } from "./turn.js";
 
 /**
@@ -56,7 +56,7 @@ export class Session {
       (batch) => this.#heard(batch),
       () => this.fail(new Problem("The microphone went away.", "Press the button to go on.")),
     );
-    this.player = new Player({
+    this.transport = new Transport(settings.transport, this.connection, {
       onStarted: (itemId) => this.#started(itemId),
       onFinished: (itemId) => this.#position(itemId, Infinity),
       onPosition: (itemId, playedMs) => this.#position(itemId, playedMs),
@@ -64,10 +64,15 @@ export class Session {
     });
   }
 
+  get player() {
+    return this.transport.player;
+  }
+
   /** @returns {import("./phase.js").Facts} */
   get facts() {
     return {
       connection: this.connection.state,
+      transport: this.transport.kind,
       opening: this.opening,
       microphone: this.microphone.isOpen,
       muted: this.microphone.muted,
@@ -86,10 +91,6 @@ export class Session {
     return awaiting || wanted || this.player.isBusy;
   }
 
-  get canPlay() {
-    return this.player.node !== null;
-  }
-
   /**
    * Open what is needed and not yet open. Must be called from a click or a key press.
    * @param {{microphone: boolean}} wanted
@@ -98,29 +99,36 @@ export class Session {
     const attempt = (this.attempt += 1);
     this.opening = true;
     this.failed = false;
+    if (this.connection.state === "closed") this.transport.kind = this.settings.transport;
     this.handlers.onProblem(null);
     this.handlers.onChange();
     try {
       const context = (this.context ??= new AudioContext({ latencyHint: "interactive" }));
       await context.resume();
-      if (context.audioWorklet) await this.player.open(context);
+      if (context.audioWorklet || this.transport.serverPlays) await this.player.open(context);
       else if (microphone) throw insecurePage();
       if (microphone) await this.microphone.open(context);
     } catch (cause) {
       if (attempt === this.attempt) {
         this.opening = false;
-        this.fail(
-          cause instanceof Problem
-            ? cause
-            : new Problem("Sound could not be opened.", String(cause)),
-        );
+        const unknown = () => new Problem("Sound could not be opened.", String(cause));
+        this.fail(cause instanceof Problem ? cause : unknown());
       }
       return;
     }
     if (attempt !== this.attempt) return void this.microphone.close(); // stopped meanwhile
     this.opening = false;
-    if (this.connection.state === "closed") this.connection.open(this.model, this.settings.key);
+    this.routeMicrophone();
+    if (this.connection.state === "closed") {
+      this.transport.dial({ model: this.model, key: this.settings.key });
+    }
     this.handlers.onChange();
+  }
+
+  /** What the server is to hear of the microphone now. */
+  routeMicrophone() {
+    const open = this.settings.detection !== "manual" || this.hold.isHeld;
+    this.transport.speak(open ? this.microphone.track : null);
   }
 
   /** End the conversation; its text stays on the page. */
@@ -187,15 +195,28 @@ export class Session {
 
   /** Tell the server what the person has chosen. */
   applySettings() {
-    const { settings, canPlay, defaultInstructions } = this;
-    this.connection.send(protocol.sessionUpdate(settings, canPlay, defaultInstructions));
+    if (this.connection.state !== "closed" && this.transport.kind !== this.settings.transport) {
+      void this.#redial();
+      return;
+    }
+    this.routeMicrophone();
+    const { settings, player, defaultInstructions } = this;
+    this.connection.send(protocol.sessionUpdate(settings, player.canPlay, defaultInstructions));
     this.handlers.onChange();
+  }
+
+  /** Go on over the other transport; the conversation is told to the server again. */
+  async #redial() {
+    await this.hush();
+    this.connection.close();
+    await this.start({ microphone: this.microphone.isOpen });
   }
 
   /** The person wants silence: end the answer at the server and here. */
   async interrupt() {
     const { awaiting, responseId } = this.turn;
     if (awaiting || responseId) this.connection.send(protocol.RESPONSE_CANCEL);
+    if (this.transport.serverPlays && this.player.isBusy) this.connection.send(protocol.OUTPUT_CLEAR);
     this.turn.awaiting = false;
     await this.hush();
   }
@@ -208,7 +229,7 @@ export class Session {
     const message = itemId === null ? undefined : this.conversation.messages.get(itemId);
     if (!message || message.heardMs === Infinity) return;
     this.conversation.interrupt(message, playedMs);
-    this.connection.send(protocol.itemTruncate(message.id, playedMs));
+    if (!this.transport.serverPlays) this.connection.send(protocol.itemTruncate(message.id, playedMs));
     this.handlers.onChange();
   }
 
@@ -222,6 +243,7 @@ export class Session {
   /** @param {import("./microphone.js").Batch} batch */
   #heard({ pcm, rms }) {
     this.levels.user = rms;
+    if (this.transport.serverPlays) return; // it hears the track
     if (this.settings.detection !== "manual" || this.hold.isHeld) {
       this.connection.send(protocol.audioAppend(pcm));
     }
@@ -261,6 +283,7 @@ export class Session {
     if (state !== "open") {
       void this.hush();
       this.turn = new Turn();
+      if (state !== "connecting") this.transport.hangUp();
     }
     if (state === "waiting") this.handlers.onRetry(retryMs);
     this.handlers.onChange();

@@ -5,9 +5,11 @@
 
 /**
  * @typedef {"semantic_vad" | "server_vad" | "manual"} Detection
+ * @typedef {"websocket" | "webrtc"} Transport
  * @typedef {object} Settings
  * @property {string | null} instructions null: the server's own
  * @property {Detection} detection how the end of a turn is found
+ * @property {Transport} transport how sound and events travel
  * @property {string} key access key; empty: none
  */
 
@@ -27,12 +29,13 @@ export function loadSettings() {
   }
   const detection = DETECTIONS.find((known) => known === stored.detection) ?? "semantic_vad";
   const instructions = typeof stored.instructions === "string" ? stored.instructions : null;
-  return { instructions, detection, key: sessionStorage.getItem(KEY_STORE) ?? "" };
+  const transport = stored.transport === "webrtc" ? "webrtc" : "websocket";
+  return { instructions, detection, transport, key: sessionStorage.getItem(KEY_STORE) ?? "" };
 }
 
 /** @param {Settings} settings */
-export function saveSettings({ instructions, detection, key }) {
-  localStorage.setItem(STORE, JSON.stringify({ instructions, detection }));
+export function saveSettings({ instructions, detection, transport, key }) {
+  localStorage.setItem(STORE, JSON.stringify({ instructions, detection, transport }));
   sessionStorage.setItem(KEY_STORE, key);
 }
 
@@ -47,10 +50,12 @@ export function bindSettings(form, settings, onChange) {
     /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
   field("instructions").value = settings.instructions ?? "";
   field("detection").value = settings.detection;
+  field("transport").value = settings.transport;
   field("key").value = settings.key;
   form.addEventListener("change", () => {
     settings.instructions = field("instructions").value.trim() || null;
     settings.detection = /** @type {Detection} */ (field("detection").value);
+    settings.transport = /** @type {Transport} */ (field("transport").value);
     settings.key = field("key").value.trim();
     saveSettings(settings);
     onChange();

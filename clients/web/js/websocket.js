@@ -1,0 +1,30 @@
+// @ts-check
+/**
+ * The server reached over a WebSocket: events as text, sound inside them.
+ */
+
+/**
+ * @typedef {object} Target whom to talk to
+ * @property {string} model
+ * @property {string} key access key; empty: none
+ */
+
+/** Asks for the server's own events beside the protocol's. */
+export const EXTENSIONS = { timing: "1", interim: "1" };
+
+/**
+ * @param {Target} target
+ * @returns {import("./connection.js").Dial}
+ */
+export function dialWebSocket({ model, key }) {
+  const url = new URL("/v1/realtime", location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.search = String(new URLSearchParams({ model, ...EXTENSIONS }));
+  const protocols = ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])];
+  return ({ onMessage, onClose }) => {
+    const socket = new WebSocket(url, protocols);
+    socket.onmessage = ({ data }) => onMessage(data);
+    socket.onclose = ({ code }) => onClose(code);
+    return socket;
+  };
+}
