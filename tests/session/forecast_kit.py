@@ -58,6 +58,7 @@ class Call:
         self.session.engine_ready(RATE_HZ, hears_audio=hears)
         self.effects: list[n.Effect] = []
         self.said: list[m.AudioDelta] = []  # all sound that the engine has made
+        self.engine_ended = ""  # the newest reply of which the engine has said its last word
         self.now_s = 0.0
         self.listened = 0
 

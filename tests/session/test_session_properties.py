@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from forecast_kit import SIGNS, activity
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -23,7 +24,7 @@ from voiceserver.session.session import Session
 from voiceserver.session.settings import SessionSettings, TurnSettings
 
 RATE_HZ = 22050
-FRAME = b"\0\0" * 1792
+FRAME_SAMPLES = 1792
 LIMITS = replace(Limits(), dialogue_messages=4, utterance_s=2.0)
 MODES = [
     TurnSettings(),
@@ -58,6 +59,10 @@ class Conversing(RuleBasedStateMachine):
         self.done: Counter[str] = Counter()
         self.added: Counter[str] = Counter()
         self.sent_text: Counter[str] = Counter()
+        self.made: defaultdict[str, list[bytes]] = defaultdict(list)  # sound, by reply
+        self.passed_on: defaultdict[str, list[bytes]] = defaultdict(list)
+        self.ended: set[str] = set()  # replies of which the engine has said its last word
+        self.reminders: list[float] = []
 
     # --- what the session wants done -------------------------------------------------------------
 
@@ -73,8 +78,13 @@ class Conversing(RuleBasedStateMachine):
                     assert self.active() == [reply.response_id], "output outside of its reply"
                     if isinstance(effect, n.ReplyText):
                         self.sent_text[reply.response_id] += len(effect.delta)
+                    if isinstance(effect, n.ReplyAudio):
+                        self.passed_on[reply.response_id].append(effect.pcm16)
+                case n.Remind(in_s):
+                    self.reminders.append(self.now_s + in_s)
                 case n.ReplyDone(reply):
                     assert self.active() == [reply.response_id]
+                    self.check_sound(reply)
                     self.done[reply.response_id] += 1
                     assert reply.status == "completed" or not reply.calls
                     if reply.item is not None:
@@ -83,6 +93,12 @@ class Conversing(RuleBasedStateMachine):
                     self.added[item.item_id] += 1
                 case n.ReadClip(item_id, part_index):
                     self.session.clip_failed(item_id, part_index, "no clips here")
+
+    def check_sound(self, reply: n.ReplyInfo) -> None:
+        """What the client got is what was made, in order; all of it unless the reply was cut."""
+        made, got = self.made[reply.response_id], self.passed_on[reply.response_id]
+        assert got == made[: len(got)]
+        assert reply.status != "completed" or got == made
 
     def take_engine_message(self, message: m.ToEngine) -> None:
         assert self.connected or not isinstance(message, m.UserAudio)
@@ -137,6 +153,27 @@ class Conversing(RuleBasedStateMachine):
             self.session.engine_said(activity, self.now_s)
         self.take()
 
+    @precondition(lambda self: self.connected)
+    @rule(
+        picture=st.text(st.sampled_from(sorted(SIGNS)), min_size=1, max_size=12),
+        times=st.integers(1, 4),
+    )
+    def foreseen(self, picture: str, times: int) -> None:
+        """Windows with forecasts, in all orders."""
+        for sign in picture * times:
+            self.now_s += 0.032
+            self.session.audio(b"\0\0" * VAD_WINDOW_SAMPLES, self.now_s)
+            self.listened += VAD_WINDOW_SAMPLES
+            self.session.engine_said(activity(sign, self.listened), self.now_s)
+            self.take()
+
+    @precondition(lambda self: self.reminders)
+    @rule()
+    def reminded(self) -> None:
+        self.now_s = max(self.now_s, self.reminders.pop(0))
+        self.session.reminded(self.now_s)
+        self.take()
+
     @precondition(lambda self: self.asked)
     @rule(
         text=st.sampled_from(["", "hello", "how are you"]),
@@ -164,6 +201,8 @@ class Conversing(RuleBasedStateMachine):
     def replies(self, back: int, kind: str) -> None:
         """Output of any reply ever asked for: of an ended one it is late, and must vanish."""
         r = self.responds[-1 - back % len(self.responds)]
+        if r.response_id in self.ended:
+            return  # an engine that has said its last word of it says no more
         stale = r.epoch <= self.cancelled_epoch or self.done[r.response_id] > 0
         address = (r.session_id, r.epoch, r.response_id)
         before = sum(self.sent_text.values()), sum(self.done.values())
@@ -172,11 +211,15 @@ class Conversing(RuleBasedStateMachine):
                 self.session.engine_said(m.TextDelta(*address, "word "), self.now_s)
             case "audio":
                 word = m.WordTiming("word", 0, 4, 0.0, 0.3)
-                audio = m.AudioDelta(*address, FRAME, (word,))
+                made = self.made[r.response_id]
+                frame = len(made).to_bytes(2, "little") * FRAME_SAMPLES
+                made.append(frame)
+                audio = m.AudioDelta(*address, frame, (word,))
                 self.session.engine_said(audio, self.now_s)
             case _:
                 reason = m.EndReason.FAILED if kind == "fail" else m.EndReason.COMPLETED
                 calls = (ToolCall("k", "look", "{}"),) if kind == "call" else ()
+                self.ended.add(r.response_id)
                 ended = m.ResponseEnded(*address, reason, 1, 2, 3, calls=calls)
                 self.session.engine_said(ended, self.now_s)
         self.take()
@@ -274,9 +317,17 @@ class Conversing(RuleBasedStateMachine):
         assert all(times <= 1 for times in self.added.values())
 
     @invariant()
+    def nothing_is_kept_back_for_long(self) -> None:
+        speaker = self.session.speaker
+        if speaker.doubted_for_s(self.now_s) > 0.0:
+            assert self.reminders, "nobody would ever go on"
+
+    @invariant()
     def nothing_piles_up(self) -> None:
         assert self.session.ears._questions.open_readings <= len(self.asked)
         assert self.session.ears._questions.open_judgements <= 1
+        active = self.session.speaker.active
+        assert active is None or len(active.kept_back or ()) <= 500
         held = self.session.speaker.held
         assert held is None or len(held.held or ()) <= 500
 
