@@ -172,9 +172,15 @@ class UnitHifiGan:
         check_state(path, state, shapes(shape), ignored=("dur_predictor.",))
         return cls(shape, state, device, speaker, style)
 
+    @property
+    def reach(self) -> int:
+        """Units to each side that a sample depends on."""
+        return self.shape.reach()
+
     @torch.inference_mode()
     def __call__(self, units: Tensor) -> Tensor:
         """units: [B, T] -> samples [B, T * UNIT_SAMPLES]"""
+        units = units.to(self.device)
         x = self._state["dict.weight"][units].transpose(1, 2)  # [B, E, T]
         voice = self._voice[None, :, None].expand(len(units), -1, units.shape[1])
         x = self._convolve("conv_pre", torch.cat([x, voice], dim=1))
