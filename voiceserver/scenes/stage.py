@@ -29,6 +29,7 @@ EventKind = Literal[
     "noise",  # a cough, a door
     "broadcast",  # television, or people who talk to each other
     "own",  # the assistant speaks
+    "echo",  # a stretch in which nothing but the assistant's echo is heard
 ]
 TURNS: tuple[EventKind, ...] = ("turn", "interruption")
 
@@ -102,14 +103,21 @@ class Stage:
 
     def rendered(self, samples: int, own: Samples | None = None) -> Samples:
         """What the microphone sends: all sounds, our own echo, the room, the line. [samples]"""
-        heard = np.zeros(samples, np.float32)
-        for at, sound in self._sounds:
-            place = heard[at : at + len(sound)]
-            place += sound[: len(place)]
+        heard = self._mixed(samples) + self.conditions.ambience(self.random, samples)
         if own is not None and self.conditions.echo is not None:
             heard += self.conditions.echo.of(own)
-        heard += self.conditions.ambience(self.random, samples)
         return np.clip(self.conditions.carried(heard), -1, 1)
+
+    def carried(self, samples: int) -> Samples:
+        """What the microphone sends of the sounds alone. [samples]"""
+        return np.clip(self.conditions.carried(self._mixed(samples)), -1, 1)
+
+    def _mixed(self, samples: int) -> Samples:
+        mixed = np.zeros(samples, np.float32)
+        for at, sound in self._sounds:
+            place = mixed[at : at + len(sound)]
+            place += sound[: len(place)]
+        return mixed
 
     def _put(self, at: int, sound: Samples, room: Samples) -> None:
         self._sounds.append((at, convolved(sound, room)))
