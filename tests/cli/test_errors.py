@@ -128,7 +128,7 @@ def test_a_setting_that_is_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_unknown_model(run: Run) -> None:
-    known = "no model named huge (there is mini-omni, mini-omni2, nano)"
+    known = "no model named huge (there is mini-omni, mini-omni2, nano, sync-llm)"
     _fails(run("models", "pull", "huge"), known)
     _fails(run("serve", "--model", "huge", "--port=0"), known)
 
@@ -144,6 +144,7 @@ def test_what_a_model_cannot_take(run: Run, tmp_path: Path) -> None:
     mini_omni = ("--model=mini-omni", *thinker, "--thinker-model=m")
     _fails(run("serve", *mini_omni), "writes its replies itself")
     _fails(run("serve", "--model=mini-omni", "--device=tpu"), "device tpu: it may be auto, cpu")
+    _fails(run("serve", "--model=sync-llm", "--port=0"), "no weights of SyncLLM are published")
 
 
 def test_a_folder_of_weights_that_is_not_complete(

@@ -23,6 +23,7 @@ from voiceserver.config import (
     turn_taking_named,
 )
 from voiceserver.engine.mini_omni.files import CheckpointFiles
+from voiceserver.engine.sync_llm.files import check_folder
 from voiceserver.errors import AssetError, VoiceserverError
 
 
@@ -131,6 +132,10 @@ def _family(config: ServerConfig) -> str:
 
 def _fetch(config: ServerConfig, family: str) -> None:
     """Have all files that the engine will read; a folder of the user's must be complete."""
+    if family == "sync_llm":
+        check_folder(config.weights)
+        resolve(config.model)
+        return
     if config.weights is not None:
         CheckpointFiles.in_folder(config.weights)
         resolve(config.model, only=("vad", "turn_end"))

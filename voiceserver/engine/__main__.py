@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from voiceserver.clock import MonotonicClock
 from voiceserver.config import (
     DEVICES,
     NANO_SENSES,
@@ -93,6 +94,8 @@ def called(family: str) -> bool:
     if not there:  # else loading does both side by side
         if family == "nano":
             Nano.import_networks()
+        elif family == "sync_llm":
+            import voiceserver.engine.sync_llm.model
         else:
             import voiceserver.engine.mini_omni.model  # noqa: F401
     return bool(sys.stdin.readline())
@@ -120,6 +123,19 @@ def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:
     return MiniOmniFamily.load(files, config.slots, doorbell.ring, device, config.turn_taking)
 
 
+def load_sync_llm(config: EngineConfig, doorbell: Doorbell) -> Family:
+    """A SyncLLM from a folder: nothing is published that could be fetched."""
+    from voiceserver.engine.mini_omni.device import device_of
+    from voiceserver.engine.sync_llm.files import check_folder
+    from voiceserver.engine.sync_llm.model import SyncLlm, SyncLlmFiles
+
+    folder = check_folder(config.weights)
+    ears = resolve(config.model, quiet=True)
+    files = SyncLlmFiles(folder, ears["vad"], ears["turn_end"], ears["listener"])
+    device = device_of(config.device)
+    return SyncLlm.load(files, config.slots, doorbell.ring, device, MonotonicClock(), config.seed)
+
+
 def nano_files(*, own_thinker: bool = True) -> NanoFiles:
     """Where nano's weights lie; fetched and verified when they are not there yet."""
     assets = resolve("nano", quiet=True, only=None if own_thinker else NANO_SENSES)
@@ -133,7 +149,7 @@ def nano_files(*, own_thinker: bool = True) -> NanoFiles:
     )
 
 
-LOADERS = {"nano": load_nano, "mini_omni": load_mini_omni}
+LOADERS = {"nano": load_nano, "mini_omni": load_mini_omni, "sync_llm": load_sync_llm}
 
 
 if __name__ == "__main__":

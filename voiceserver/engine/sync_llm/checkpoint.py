@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from voiceserver.engine.sync_llm.files import HUBERT, SETTINGS, TOKENIZER, VOCODER
 from voiceserver.engine.sync_llm.speech import UnitTokenizer, UnitVocoder
 from voiceserver.errors import AssetError
 from voiceserver.nn.sync_llm.backbone import Backbone
@@ -16,8 +17,6 @@ from voiceserver.nn.sync_llm.tokenizer import HubertUnits
 from voiceserver.nn.sync_llm.vocabulary import OWN_TAG, UNITS, USER_TAG, Vocabulary
 from voiceserver.nn.sync_llm.vocoder import UnitHifiGan
 from voiceserver.nn.sync_llm.weights import read_folder, read_json
-
-SETTINGS, TOKENIZER, HUBERT, VOCODER = "sync_llm.json", "tokenizer.json", "hubert", "vocoder"
 
 
 @dataclass(frozen=True)
@@ -61,21 +60,6 @@ class Checkpoint:
     vocabulary: Vocabulary
     units: UnitTokenizer
     vocoder: UnitVocoder
-
-
-def check_folder(folder: Path | None) -> Path:
-    """The folder, which must have all parts; there is nothing to fetch instead."""
-    if folder is None:
-        raise AssetError(
-            "no weights of SyncLLM are published: give a folder that has them, --weights FOLDER; "
-            "what must be in it is said in models/sync-llm/README.md"
-        )
-    if not folder.is_dir():
-        raise AssetError(f"there is no folder {folder}")
-    wanted = [SETTINGS, TOKENIZER, "config.json", f"{HUBERT}/config.json", f"{VOCODER}/config.json"]
-    if missing := [name for name in wanted if not (folder / name).is_file()]:
-        raise AssetError(f"{folder} lacks {', '.join(missing)}")
-    return folder
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype, *, int8: bool) -> Checkpoint:

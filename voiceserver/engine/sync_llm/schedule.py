@@ -95,10 +95,12 @@ class UserStream:
             elif (early := min(self._slacks)) > self._chunk:
                 self._move(-early)
 
-    def _move(self, samples: int, unread_from: int = 0) -> None:
+    def _move(self, samples: int, unread_from: int | None = None) -> None:
         """Lay it later (or earlier); nothing is read twice, nor before `unread_from`."""
         assert self._offset is not None, "the stream has begun"
-        unread = max(unread_from, self._next * self._chunk - self._offset)
+        unread = unread_from
+        if unread is None:
+            unread = min(self._next * self._chunk - self._offset, self._position)
         self._offset += samples
         first = -(-(unread + self._offset) // self._chunk)
         self.lost_chunks += max(0, first - self._next)
@@ -117,8 +119,8 @@ class UserStream:
             begin = self._next * self._chunk - self._offset
             if begin + self._chunk > self._position:
                 return
-            yield Span(self._next, begin, begin + self._chunk)
             self._next += 1
+            yield Span(self._next - 1, begin, begin + self._chunk)
 
     def is_ready(self, before: int) -> bool:
         """Whether `ready` would bring something."""
