@@ -157,6 +157,18 @@ def test_it_speaks_before_the_text_is_complete(voice: Voice) -> None:
     assert not voice.ready(0)
 
 
+def test_it_is_heard_after_four_words(voice: Voice) -> None:
+    """Each word more that it waited for would make every reply later."""
+    voice.start(0)
+    voice.write(0, "The best way to")
+    heard = 0
+    while voice.ready(0):
+        (frame,) = voice.step([0])
+        heard += len(frame.samples)
+    voice.stop(0)
+    assert heard > 0
+
+
 def test_a_stopped_utterance_leaves_no_trace(voice: Voice, alone: list[SpokenFrame]) -> None:
     begin(voice, 0, OTHER)
     for _ in range(6):
