@@ -5,6 +5,8 @@
         print(reply.transcript, "->", reply.text)
         reply.save("reply.wav")
 
+With `connect(url, reconnect=Reconnect())` a call survives the loss of its connection.
+
 It needs only `websockets`. Audio is bytes of mono int16 little-endian at 24 kHz everywhere.
 """
 
@@ -17,6 +19,7 @@ from voiceserver_client.events import (
     Failure,
     InputTranscript,
     InterruptionTiming,
+    Reconnected,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
@@ -27,6 +30,7 @@ from voiceserver_client.events import (
     Truncated,
     TurnTiming,
 )
+from voiceserver_client.link import Reconnect
 from voiceserver_client.options import SessionOptions
 from voiceserver_client.reply import Reply
 
@@ -41,6 +45,8 @@ __all__ = [
     "InputTranscript",
     "InterruptionTiming",
     "RealtimeError",
+    "Reconnect",
+    "Reconnected",
     "Reply",
     "ResponseCreated",
     "ResponseDone",

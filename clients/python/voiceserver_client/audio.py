@@ -9,7 +9,7 @@ RATE_HZ = 24_000
 SAMPLE_BYTES = 2  # int16
 
 
-def duration_s(pcm16: bytes) -> float:
+def duration_s(pcm16: bytes | bytearray) -> float:
     return len(pcm16) / (RATE_HZ * SAMPLE_BYTES)
 
 

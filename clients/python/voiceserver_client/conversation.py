@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
-
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
 
 from voiceserver_client import events
 from voiceserver_client.audio import RATE_HZ, SAMPLE_BYTES, duration_s, silence
 from voiceserver_client.connection import open_connection, socket_url
 from voiceserver_client.errors import CallEnded, ServerRefused
 from voiceserver_client.events import Event
+from voiceserver_client.link import Link, Reconnect
 from voiceserver_client.options import SessionOptions
 from voiceserver_client.reply import Reply, Turn
 
@@ -37,35 +34,43 @@ async def connect(
     api_key: str | None = None,
     options: SessionOptions | None = None,
     model: str | None = None,
+    reconnect: Reconnect | None = None,
 ) -> AsyncIterator[Conversation]:
-    """Call a server: `async with connect("ws://127.0.0.1:8000") as call:`."""
+    """Call a server: `async with connect("ws://127.0.0.1:8000") as call:`.
+
+    With `reconnect=Reconnect()` a lost connection is made again, and the new one is told the
+    conversation, the words under way and the answer that was due; a `Reconnected` event says so.
+    """
     query = {"timing": "1"} | ({"model": model} if model else {})
-    socket = await open_connection(socket_url(url, query), api_key)
-    async with socket:
-        call = Conversation(socket)
+    address = socket_url(url, query)
+    socket = await open_connection(address, api_key)
+    link = Link(socket, lambda: open_connection(address, api_key), reconnect)
+    try:
+        call = Conversation(link)
         await call.expect(events.SessionCreated)
         await call.configure(options or SessionOptions())
         yield call
+    finally:
+        await link.close()
 
 
 class Conversation:
     """An open call. Events are read by one task at a time: by `async for`, `expect` or `ask`."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     # --- sending --------------------------------------------------------------------------------
 
     async def send(self, type: str, **fields: Any) -> None:
         """Any client event, by its wire name."""
-        try:
-            await self._socket.send(json.dumps({"type": type, **fields}))
-        except ConnectionClosed as error:
-            raise CallEnded(_closing_words(error)) from error
+        await self._link.send({"type": type, **fields})
 
     async def configure(self, options: SessionOptions) -> events.SessionUpdated:
         """Change the session, and wait until the server has."""
-        await self.send("session.update", session=options.as_session())
+        self._link.session = options.as_session()
+        self._link.memory.answers_by_itself = options.turns != "manual"
+        await self.send("session.update", session=self._link.session)
         return await self.expect(events.SessionUpdated)
 
     async def send_audio(self, pcm16: bytes) -> None:
@@ -119,7 +124,7 @@ class Conversation:
         """Events until the call ends."""
         while True:
             try:
-                yield await self._next()
+                yield await self._link.next()
             except CallEnded:
                 return
 
@@ -128,7 +133,7 @@ class Conversation:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    event = await self._next()
+                    event = await self._link.next()
                     if isinstance(event, kind):
                         return event
                     if isinstance(event, events.Failure):
@@ -147,7 +152,7 @@ class Conversation:
         try:
             async with asyncio.timeout(question_s + timeout_s) as limit:
                 while not turn.finished:
-                    turn.take(await self._next())
+                    turn.take(await self._link.next())
                     later = asyncio.get_running_loop().time() + timeout_s
                     limit.reschedule(max(limit.when() or 0.0, later))
         except TimeoutError as error:
@@ -167,18 +172,3 @@ class Conversation:
         await self.speak(question)
         while True:
             await self.speak(silence(1.0))
-
-    async def _next(self) -> Event:
-        try:
-            message = await self._socket.recv()
-        except ConnectionClosed as error:
-            raise CallEnded(_closing_words(error)) from error
-        return events.parse(message, time.monotonic())
-
-
-def _closing_words(error: ConnectionClosed) -> str:
-    """Why the call ended, in the words of whoever ended it."""
-    frame = error.rcvd or error.sent
-    if frame is None:
-        return "the connection broke"
-    return f"the call was ended: {frame.reason or f'code {frame.code}'}"

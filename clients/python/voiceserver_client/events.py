@@ -102,6 +102,14 @@ class InterruptionTiming(Event):
 
 
 @dataclass(frozen=True)
+class Reconnected(Event):
+    """This client's own: the connection was lost and is there again, the conversation with it.
+
+    A reply that was under way is made anew.
+    """
+
+
+@dataclass(frozen=True)
 class Failure(Event):
     """The server's `error` event."""
 
