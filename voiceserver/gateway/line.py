@@ -122,6 +122,7 @@ class Line(ABC):
                 hears_audio=ready.hears_audio,
                 calls_tools=ready.calls_tools,
                 dialogue_chars=ready.dialogue_chars,
+                continuous=ready.continuous,
             )
 
     def engine_said(self, message: FromEngine) -> None:

@@ -199,6 +199,13 @@ class ReplyAudio:
 
 
 @dataclass(frozen=True)
+class StreamAudio:
+    """The next piece of a voice that is always there; it belongs to no reply."""
+
+    pcm16: bytes
+
+
+@dataclass(frozen=True)
 class ReplyDone:
     """The reply is over, in whichever way; nothing of it follows."""
 
@@ -260,6 +267,7 @@ Effect = (
     | ReplyItemAdded
     | ReplyText
     | ReplyAudio
+    | StreamAudio
     | ReplyDone
     | Failure
     | TurnTimed

@@ -13,6 +13,7 @@ from voiceserver.engine.messages import (
     AudioDelta,
     EngineReady,
     FromEngine,
+    Instruct,
     Recognised,
     ResponseEnded,
     SpeechActivity,
@@ -23,6 +24,7 @@ from voiceserver.engine.messages import (
 from voiceserver.errors import ClientError
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
+from voiceserver.session.continuous import ContinuousVoice, fitted
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.ears import Ears
 from voiceserver.session.items import Item
@@ -48,6 +50,8 @@ class Session:
         self._turns = TurnTaking(
             self.ears, self.speaker, self._answerer, self.conversation, new_id, self._put
         )
+        self.voice = ContinuousVoice(session_id, self.speaker, self.conversation, self._put)
+        self._engine_speaks_always = False
         self._effects: list[n.Effect] = []
 
     def drain(self) -> list[n.Effect]:
@@ -69,6 +73,9 @@ class Session:
 
     def configure(self, settings: SessionSettings) -> None:
         """Hold to these settings from now on."""
+        if self._engine_speaks_always:
+            settings = fitted(settings)
+            self._tell(Instruct(self.session_id, settings.instructions))
         self._answerer.settings = settings
         self.ears.configure(settings.turns)
 
@@ -150,6 +157,11 @@ class Session:
 
     def create_response(self, options: ReplyOptions, now_s: float) -> None:
         """The client asks for a reply."""
+        if self._engine_speaks_always:
+            raise ClientError(
+                "This server's model speaks by itself and cannot be asked to.",
+                code="response_create_not_supported",
+            )
         now_ms = to_ms(self.ears.clock.received_samples)
         self._answerer.requested(options, TurnMarks(now_ms, now_s, end_of_turn_s=now_s))
 
@@ -174,6 +186,7 @@ class Session:
         hears_audio: bool,
         calls_tools: bool = False,
         dialogue_chars: int = EngineReady.dialogue_chars,
+        continuous: bool = False,
     ) -> None:
         """Learn what the engine's voice is like, and what it can read, hear and call."""
         self.conversation.reads_calls = calls_tools
@@ -181,6 +194,9 @@ class Session:
         self.speaker.delivery.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio
         self._hear_from(self.ears.heard_from_sample)
+        self._engine_speaks_always = continuous
+        if continuous:
+            self.configure(self.settings)
 
     def _hear_from(self, sample: int) -> None:
         self.conversation.heard_from_sample = sample if self.ears.engine_hears else None
@@ -196,6 +212,11 @@ class Session:
                 self._turns.heed(self.ears.recognised(message), now_s)
             case TurnEnd():
                 self._turns.heed(self.ears.judged(message), now_s)
+            case AudioDelta() if self._engine_speaks_always:
+                if self.voice.said(message, self.settings.reply_options(), now_s):
+                    self._turns.reply_over(now_s)
+            case ResponseEnded() if self._engine_speaks_always:
+                self.voice.failed(message, now_s)
             case TextDelta() | AudioDelta():
                 self.speaker.engine_said(message, now_s)
             case ResponseEnded():
@@ -218,6 +239,7 @@ class Session:
             )
         )
         self.speaker.fail("engine_restarted", "The speech engine stopped.")
+        self.voice.forget()
         self._hear_from(self.ears.clock.received_samples)  # what was heard is forgotten
         self._answerer.forget()
         self._answerer.engine_is_there = False

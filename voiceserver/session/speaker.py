@@ -89,6 +89,14 @@ class Speaker:
         if dialogue is not None:
             self._run(reply, dialogue)
 
+    def join(self, options: ReplyOptions, answers_item_id: str, marks: TurnMarks) -> Reply:
+        """The engine has begun to speak by itself: tell the client of a reply that is under way."""
+        assert self._reply is None, f"{self._reply.response_id} is still under way"
+        reply = self._new_reply(options, answers_item_id, marks)
+        reply.dialogue = ()
+        self._put(ReplyCreated(reply.info("in_progress")))
+        return reply
+
     def run_waiting(self, dialogue: tuple[ChatMessage, ...]) -> None:
         """The dialogue the active reply waited for is complete."""
         if self.active is not None and self.active.dialogue is None:
