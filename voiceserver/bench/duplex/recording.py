@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Heard:
 
     def gaps(self) -> Iterator[tuple[float, float]]:
         """Where the loudspeaker waited for more of this reply."""
-        for (_, end), (begin, _) in zip(self.pieces, self.pieces[1:], strict=False):
+        for (_, end), (begin, _) in pairwise(self.pieces):
             if begin > end:
                 yield end, begin
 
