@@ -145,6 +145,7 @@ class ServerConfig:
     twilio_auth_token: str | None = None  # calls signed with it are let in
     public_url: str | None = None  # how call providers reach us; None: as they ask for it
     audiosocket: str | None = None  # HOST:PORT for Asterisk; None: not offered
+    ice_servers: tuple[str, ...] = ()  # STUN and TURN URLs, see gateway/webrtc/ice.py
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -168,5 +169,6 @@ class ServerConfig:
             twilio_auth_token=os.environ.get("VOICESERVER_TWILIO_AUTH_TOKEN") or None,
             public_url=os.environ.get("VOICESERVER_PUBLIC_URL") or None,
             audiosocket=os.environ.get("VOICESERVER_AUDIOSOCKET") or None,
+            ice_servers=tuple(os.environ.get("VOICESERVER_ICE_SERVERS", "").split()),
             limits=limits,
         )

@@ -31,6 +31,7 @@ from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.services import Services
 from voiceserver.gateway.state import GatewayState
 from voiceserver.gateway.webrtc.endpoint import router as webrtc_router
+from voiceserver.gateway.webrtc.ice import ice_servers
 from voiceserver.metrics import Metrics
 
 _SPARE_SLOTS = 1  # for audio inside items, see clips.py
@@ -46,6 +47,7 @@ mimetypes.add_type("image/svg+xml", ".svg")
 
 def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None) -> FastAPI:
     """The server. `engine_command` replaces the engine process (its socket's path is appended)."""
+    ice_servers(config.ice_servers)  # what is wrong with them is told at the start
     metrics = Metrics()
     limits = config.limits
     engine_config = EngineConfig(

@@ -172,19 +172,20 @@ def new_caller() -> RtcCaller:
 
 @asynccontextmanager
 async def rtc_call(
-    gateway: Gateway,
+    gateway: Gateway | str,
     query: str = "",
     headers: dict[str, str] | None = None,
     most_bytes: int | None = None,
 ) -> AsyncIterator[RtcCaller]:
-    """Call and read session.created; `most_bytes` is what the caller takes as one message."""
+    """Call, and read session.created; `most_bytes` is what the caller takes as one message."""
     caller = new_caller()
     try:
         sdp = await offer(caller)
         if most_bytes is not None:
             sdp = re.sub(r"max-message-size:\d+", f"max-message-size:{most_bytes}", sdp)
         headers = {"Content-Type": "application/sdp", **(headers or {})}
-        async with httpx.AsyncClient(base_url=gateway.http) as http:
+        address = gateway if isinstance(gateway, str) else gateway.http
+        async with httpx.AsyncClient(base_url=address) as http:
             path = f"/v1/realtime/calls?model=nano{query}"
             answer = await http.post(path, content=sdp, headers=headers, timeout=PATIENCE_S)
         assert answer.status_code == 201, answer.text

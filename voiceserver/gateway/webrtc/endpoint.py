@@ -22,6 +22,7 @@ from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.state import GatewayState
 from voiceserver.gateway.webrtc.call import Call
 from voiceserver.gateway.webrtc.call_request import read_call
+from voiceserver.gateway.webrtc.ice import ice_servers
 
 router = APIRouter()
 
@@ -36,7 +37,8 @@ async def create(request: Request) -> Response:
         offer, asked = await read_call(request)
         settings = RealtimeSettings.first(state.config.model)
         settings = settings.updated(SessionPatch.model_validate(carried)).updated(asked)
-        call = Call(state.services, settings, request.query_params, [])
+        helpers = ice_servers(state.config.ice_servers)
+        call = Call(state.services, settings, request.query_params, helpers)
         answer = await _begin(call, offer, state)
     except SecretRefused as error:
         return refusal(401, "invalid_api_key", str(error))
