@@ -164,9 +164,6 @@ class LiveCall:
         for event in delegations.ended(reply, self.pacer.ms_at(now_s)):
             self._say(event)
 
-    def engine_lost(self) -> None:
-        self._floor.engine_lost()
-
     # --- from the clock ----------------------------------------------------------------------
 
     def tick(self, now_s: float) -> None:

@@ -163,11 +163,6 @@ class LiveConnection(WebSocketLine):
 
     # --- out ---------------------------------------------------------------------------------
 
-    def engine_lost(self) -> None:
-        if self._call is not None:
-            self._call.engine_lost()
-        super().engine_lost()
-
     def _tell_client(self, notice: n.Effect) -> None:
         if self._call is not None:
             self._call.tell(notice, self._now_s())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from voiceserver.session import notices as n
 from voiceserver.session.session import Session
-from voiceserver.session.settings import ReplyOptions
 
 
 class Floor:
-    """Keeps what the assistant is to say unasked until the floor is free."""
+    """Keeps it in mind that the assistant is to speak up, until the floor is free."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._users_item: str | None = None  # the turn that is being spoken, or not yet read
+        self._unread: set[str] = set()  # turns that are over, and will be answered once read
         self._wanted = False
 
     def want(self) -> None:
@@ -22,23 +21,22 @@ class Floor:
     def heed(self, notice: n.Effect) -> None:
         """Learn who has the floor."""
         match notice:
-            case n.SpeechStarted(item_id):
-                self._users_item = item_id
+            case n.Committed(item_id):
+                self._unread.add(item_id)
             case n.Transcribed(item_id) | n.TranscriptionFailed(item_id):
-                if item_id == self._users_item:
-                    self._users_item = None
+                self._unread.discard(item_id)
             case n.ReplyCreated():  # it has read the conversation, whoever it answers
-                self._users_item, self._wanted = None, False
+                self._unread.clear()
+                self._wanted = False
 
-    def engine_lost(self) -> None:
-        """What the user was saying is forgotten."""
-        self._users_item = None
+    @property
+    def free(self) -> bool:
+        """Whether nobody speaks, and nobody is about to."""
+        user_speaks = self._session.ears.current_item_id is not None
+        return not (user_speaks or self._unread or self._session.speaker.active)
 
     def take(self, now_s: float) -> None:
-        """Speak up, if that is wanted and nobody else speaks."""
-        if self._wanted and self._users_item is None and self._session.speaker.active is None:
+        """Speak up, if that is wanted and the floor is free."""
+        if self._wanted and self.free:
             self._wanted = False
-            self._session.create_response(self._options(), now_s)
-
-    def _options(self) -> ReplyOptions:
-        return self._session.settings.reply_options()
+            self._session.create_response(self._session.settings.reply_options(), now_s)

@@ -1,0 +1,155 @@
+"""Stock clients against a real server: each holds a spoken turn, a typed turn, an interruption and
+a tool call. `make conformance`, or `python tests/conformance/run.py [NAME ...]` for some of them.
+
+The server is `voiceserver serve` with the model nano: its ears, its turn-taking and its voice. Only
+what it says is written by rule (thinker.py), because tools need a model that calls tools.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "gateway")]
+
+from environments import node_environment, python_environment  # noqa: E402
+from thinker import running_thinker  # noqa: E402
+
+from voiceserver.bench.server import server_at  # noqa: E402
+from voiceserver.bench.voices import VOICES, speak  # noqa: E402
+
+STEPS = ("spoken", "typed", "interruption", "tool")
+CLIENT_S = 400.0  # the longest that one client may take
+QUESTION = "What is the capital of France?"
+INTERRUPTION = "Stop! What is the capital of Italy?"
+
+
+@dataclass(frozen=True)
+class Client:
+    """A stock client: a script of ours around it, and what it must have installed."""
+
+    name: str
+    script: str
+    packages: tuple[str, ...]
+    tls: bool = False
+    environment: str = ""  # shared by several; its own name if empty
+    options: dict[str, str] = field(default_factory=dict)
+
+
+CLIENTS = (
+    Client("openai-realtime", "openai_realtime.py", ("openai[realtime]==3.54.0",), False, "openai"),
+    Client("openai-live", "openai_live.py", ("openai[realtime]==3.54.0",), False, "openai"),
+)
+
+
+def environment_command(client: Client) -> list[str]:
+    """How its script is started."""
+    name = client.environment or client.name
+    script = HERE / "clients" / client.script
+    if script.suffix == ".py":
+        return [str(python_environment(name, client.packages)), str(script)]
+    return ["node", str(node_environment(name, client.packages) / script.name)]
+
+
+def run(client: Client, url: str, sounds: Path, patience_s: float) -> dict[str, Any]:
+    """What became of each step."""
+    command = environment_command(client)
+    if client.script.endswith(".mjs"):  # modules are looked for beside the script
+        for part in (HERE / "clients").glob("*.mjs"):
+            Path(command[1]).with_name(part.name).write_text(part.read_text())
+    command += [f"--url={url}", f"--patience={patience_s}"]
+    command += [f"--{name}={sounds / name}.wav" for name in ("question", "interruption")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI")}
+    environment |= client.options
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=CLIENT_S, env=environment
+        )
+        output = done.stdout + done.stderr
+    except subprocess.TimeoutExpired as error:
+        output = f"{error.stdout!r}\nit did not end within {CLIENT_S:g} s"
+    for line in output.splitlines():
+        if line.startswith("VERDICT "):
+            verdict: dict[str, Any] = json.loads(line.removeprefix("VERDICT "))
+            if set(verdict["results"].values()) != {"ok"}:
+                print(output, file=sys.stderr)
+            return verdict
+    print(output, file=sys.stderr)
+    last = output.strip().splitlines()[-1:] or ["no output"]
+    return {"client": client.name, "versions": {}, "results": dict.fromkeys(STEPS, last[0][:200])}
+
+
+def write_sounds(folder: Path) -> None:
+    """The user's voice: int16 at 24 kHz."""
+    for name, text, voice in (("question", QUESTION, 0), ("interruption", INTERRUPTION, 1)):
+        samples = (np.asarray(speak(text, VOICES[voice])) * 32767).astype("<i2")
+        with wave.open(str(folder / f"{name}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(24_000)
+            file.writeframes(samples.tobytes())
+
+
+def table(verdicts: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    rows = [f"| client | versions | {' | '.join(STEPS)} |", "|---" * (2 + len(STEPS)) + "|"]
+    for verdict in verdicts:
+        versions = ", ".join(f"{name} {number}" for name, number in verdict["versions"].items())
+        results = (verdict["results"].get(step, "not tried") for step in STEPS)
+        cells = (result.replace("|", "/").replace("\n", " ") for result in results)
+        rows.append(f"| {verdict['client']} | {versions} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+@contextmanager
+def server(engine: str) -> Iterator[str]:
+    """The page of a server of our own: the real one, or the gateway with a scripted engine."""
+    with ExitStack() as stack:
+        if engine == "scripted":
+            from gateway_calls import running_gateway
+
+            journal = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "journal"
+            yield stack.enter_context(running_gateway(journal)).http
+            return
+        thinker = stack.enter_context(running_thinker())
+        options = ["--thinker", thinker, "--thinker-model", "by-rule", "--model", engine]
+        yield stack.enter_context(server_at(None, options=options)).page.rstrip("/")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="of clients; all if none")
+    parser.add_argument("--engine", default="nano", help="a model, or 'scripted': only the gateway")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds a step may take")
+    parser.add_argument("--write", type=Path, help="a file for the table")
+    given = parser.parse_args()
+    chosen = [client for client in CLIENTS if not given.names or client.name in given.names]
+    verdicts = []
+    with tempfile.TemporaryDirectory() as folder, server(given.engine) as page:
+        write_sounds(Path(folder))
+        for client in chosen:
+            verdicts.append(run(client, f"{page}/v1", Path(folder), given.patience))
+            print(json.dumps(verdicts[-1]), flush=True)
+    text = table(verdicts)
+    print(text)
+    if given.write is not None:
+        given.write.write_text(f"# Stock clients, model {given.engine}\n\n{text}\n")
+    good = all(result == "ok" for v in verdicts for result in v["results"].values())
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
