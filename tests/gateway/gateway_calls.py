@@ -43,10 +43,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tone(seconds: float) -> np.ndarray:
+def tone(seconds: float, pitch_hz: float = 300.0) -> np.ndarray:
     """What the scripted engine takes for speech: int16 at 24 kHz."""
     t = np.arange(int(seconds * 24000)) / 24000
-    return (12000 * np.sin(2 * np.pi * 300 * t)).astype(np.int16)
+    return (12000 * np.sin(2 * np.pi * pitch_hz * t)).astype(np.int16)
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -180,6 +180,7 @@ def running_gateway(
     slots: int = 8,
     hears: bool = False,
     calls_tools: bool = True,
+    forecasts: bool = False,
     settings: dict[str, Any] | None = None,
     **limits: Any,
 ) -> Iterator[Gateway]:
@@ -188,6 +189,7 @@ def running_gateway(
     config = replace(config, **(settings or {}))
     command = [sys.executable, str(ENGINE), f"--journal={journal}", f"--say={say}"]
     command += ["--hears"] * hears + ["--no-tools"] * (not calls_tools)
+    command += ["--forecasts"] * forecasts
     app = create_app(config, [*command, f"--slots={slots}", "--socket"])
     server = DrainingServer(uvicorn_config(app, config), app.state.gateway)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from voiceserver.engine import messages as m
 from voiceserver.engine import wire
+from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 from voiceserver.engine.tools import ToolCall
 
 RATE_HZ, FRAME_SAMPLES = 22050, 1792
@@ -27,6 +28,8 @@ FRAME_S = FRAME_SAMPLES / RATE_HZ
 WORD_S = 0.4
 RUN_AHEAD_S = 0.4
 WINDOW_SAMPLES = 512
+HIGH_HZ = 450  # with forecasts: a higher tone is a backchannel, doubtful at first
+DOUBTFUL_WINDOWS, ENDING_WINDOWS = 8, 6
 
 
 @dataclass
@@ -47,6 +50,8 @@ class Slot:
     heard: bytearray = field(default_factory=bytearray)
     samples: int = 0
     utterances: int = 0
+    loud: int = 0  # windows in a row
+    quiet: int = 0
     reply: Reply | None = None
 
 
@@ -64,6 +69,13 @@ def reply_text(respond: m.Respond) -> str:
     if "long" in last:
         return " ".join(f"word{i}" for i in range(60)) + "."
     return f"I heard {last}."
+
+
+def forecast_of(user: dict[str, float], own: str) -> Forecast:
+    return Forecast(
+        tuple(user.get(name, 0.0) for name in USER_FORECAST),
+        tuple(float(name == own) for name in OWN_FORECAST),
+    )
 
 
 def calls(respond: m.Respond) -> tuple[ToolCall, ...]:
@@ -96,6 +108,7 @@ class ScriptedEngine:
         say: str,
         hears: bool,
         calls_tools: bool = True,
+        forecasts: bool = False,
     ) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
@@ -105,11 +118,13 @@ class ScriptedEngine:
         self._say = say  # what the recogniser understands; %d counts a session's utterances
         self._hears = hears  # answers to the voice and not to its transcript
         self._calls_tools = calls_tools
+        self._forecasts = forecasts
         self._splitter = wire.Splitter()
 
     def run(self) -> None:
         sizes = (self._most_slots, RATE_HZ, FRAME_SAMPLES)
-        self.send(m.EngineReady("scripted", *sizes, self._hears, self._calls_tools))
+        able = (self._hears, self._calls_tools, not self._hears)  # the last: to speak verbatim
+        self.send(m.EngineReady("scripted", *sizes, *able))
         selector = selectors.DefaultSelector()
         selector.register(self._socket, selectors.EVENT_READ)
         while True:
@@ -157,7 +172,7 @@ class ScriptedEngine:
             case m.PredictTurnEnd():
                 self.send(m.TurnEnd(message.session_id, message.request_id, 0.9))
             case m.Respond():
-                text = reply_text(message)
+                text = message.verbatim or reply_text(message)
                 slot.reply = Reply(message, timed_words(text), text, time.monotonic())
                 for piece in text.split(" ") if text else ():
                     lead = "" if piece == text.split(" ")[0] else " "
@@ -178,7 +193,23 @@ class ScriptedEngine:
             rms = float(np.sqrt(np.mean(np.square(window / 32768.0)))) + 1e-6
             level = max(-120.0, 20 * math.log10(rms))
             probability = 0.95 if level > -40 else 0.02
-            self.send(m.SpeechActivity(session_id, slot.samples, probability, level, 0.0))
+            forecast = self.forecast(slot, window) if self._forecasts else None
+            activity = (session_id, slot.samples, probability, level, 0.0, forecast)
+            self.send(m.SpeechActivity(*activity))
+
+    def forecast(self, slot: Slot, window: np.ndarray) -> Forecast:
+        """By loudness and pitch: a low tone is a turn or an interruption."""
+        if np.abs(window).max() < 1000:
+            slot.loud, slot.quiet = 0, slot.quiet + 1
+            over = slot.quiet >= ENDING_WINDOWS
+            pause = "silent" if slot.reply is not None else "yields" if over else "goes_on"
+            return forecast_of({pause: 1.0}, "start" if over else "backchannel")
+        slot.loud, slot.quiet = slot.loud + 1, 0
+        pitch_hz = np.count_nonzero(np.diff(np.sign(window)) > 0) / (WINDOW_SAMPLES / 16_000)
+        if pitch_hz < HIGH_HZ:
+            return forecast_of({"goes_on" if slot.reply is None else "interrupts": 1.0}, "go_on")
+        doubt = 0.4 if slot.loud <= DOUBTFUL_WINDOWS else 0.0
+        return forecast_of({"interrupts": doubt, "backchannels": 1.0 - doubt}, "go_on")
 
     def speak(self, session_id: str, slot: Slot) -> None:
         reply = slot.reply
@@ -224,6 +255,7 @@ if __name__ == "__main__":
     parser.add_argument("--say", default="turn %d")
     parser.add_argument("--hears", action="store_true")
     parser.add_argument("--no-tools", action="store_true")
+    parser.add_argument("--forecasts", action="store_true")
     given = parser.parse_args()
-    senses = (given.hears, not given.no_tools)
+    senses = (given.hears, not given.no_tools, given.forecasts)
     ScriptedEngine(given.socket, given.slots, given.journal, given.say, *senses).run()

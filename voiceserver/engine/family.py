@@ -121,8 +121,9 @@ class Shape:
     slots: int
     voice_rate_hz: int
     frame_samples: int
-    hears_audio: bool = False  # this and the next two: see EngineReady
+    hears_audio: bool = False  # this and the next three: see EngineReady
     calls_tools: bool = False
+    speaks_verbatim: bool = False
     dialogue_chars: int = EngineReady.dialogue_chars
     continuous: bool = False  # speaks always, silence included: its one reply is its session
     gathers: bool = False  # one step of several slots costs much less than a step of each
@@ -143,6 +144,7 @@ class Shape:
             frame_samples=self.frame_samples,
             hears_audio=self.hears_audio,
             calls_tools=self.calls_tools,
+            speaks_verbatim=self.speaks_verbatim,
             dialogue_chars=self.dialogue_chars,
             continuous=self.continuous,
         )

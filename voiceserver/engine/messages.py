@@ -195,6 +195,7 @@ class EngineReady:
     frame_samples: int  # samples of one talker frame at voice_rate_hz
     hears_audio: bool = False  # replies to the user's voice itself and waits for no transcript
     calls_tools: bool = False  # reads Respond.tools, calls, and their results
+    speaks_verbatim: bool = False  # reads Respond.verbatim
     dialogue_chars: int = 6000  # how much it reads of a dialogue
     continuous: bool = False  # speaks from SessionOpened on, all the time; Respond is refused
 

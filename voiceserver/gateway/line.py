@@ -121,6 +121,7 @@ class Line(ABC):
                 ready.voice_rate_hz,
                 hears_audio=ready.hears_audio,
                 calls_tools=ready.calls_tools,
+                speaks_verbatim=ready.speaks_verbatim,
                 dialogue_chars=ready.dialogue_chars,
                 continuous=ready.continuous,
             )

@@ -88,7 +88,7 @@ class Delivery:
             self._put(ReplyText(reply.info("in_progress"), delta))
 
     def _report_timing(self, reply: Reply, first_audio_s: float | None) -> None:
-        if not reply.timed:
+        if not reply.timed and reply.options.verbatim is None:  # else it answers nothing
             self._put(reply.timing(first_audio_s))
 
     def finish(

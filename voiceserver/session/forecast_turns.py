@@ -22,16 +22,14 @@ DOUBTFUL, DOUBTFUL_WINDOWS = 0.3, 2
 LIKELIER, LONGEST_DOUBT_SAMPLES = 0.5, to_samples(416)
 UNLIKELY, UNLIKELY_WINDOWS = 0.15, 3
 SOUND_WINDOWS = 8.0  # a gap of a quarter second ends a sound
-ELSEWHERE = 0.8  # a sound that is so surely not for us begins no turn
+ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)
 YIELDS_WINDOWS = 2
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
 FIRST_LISTENED_SAMPLES, NEXT_LISTENED_SAMPLES = to_samples(4000), to_samples(6000)
 
-_GOES_ON, _YIELDS, _INTERRUPTS, _ELSEWHERE = map(
-    USER_FORECAST.index, ("goes_on", "yields", "interrupts", "elsewhere")
-)
+_GOES_ON, _YIELDS, _INTERRUPTS, _BACKCHANNELS, _ELSEWHERE = range(1, len(USER_FORECAST))
 _BACKCHANNEL = OWN_FORECAST.index("backchannel")
 
 
@@ -65,7 +63,7 @@ class ForecastDetector(TurnDetector):
             return super()._hear_silence(window, assistant_audible)
         if assistant_audible or self._doubted_at is not None:
             return self._hear_over_ourselves(window, forecast)
-        if forecast.user[_ELSEWHERE] >= ELSEWHERE:
+        if forecast.user[_ELSEWHERE] + forecast.user[_BACKCHANNELS] >= ELSEWHERE:
             self._evidence = 0.0
             return []
         return super()._hear_silence(window, assistant_audible=False)

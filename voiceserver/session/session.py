@@ -73,6 +73,12 @@ class Session:
 
     def configure(self, settings: SessionSettings) -> None:
         """Hold to these settings from now on."""
+        if settings.backchannels and not self._turns.speaking_up.speaks_verbatim:
+            raise ClientError(
+                "This server's model cannot say backchannels.",
+                code="unsupported_value",
+                param="session.voiceserver.backchannels",
+            )
         if self._engine_speaks_always:
             settings = fitted(settings)
             self._tell(Instruct(self.session_id, settings.instructions))
@@ -185,6 +191,7 @@ class Session:
         *,
         hears_audio: bool,
         calls_tools: bool = False,
+        speaks_verbatim: bool = False,
         dialogue_chars: int = EngineReady.dialogue_chars,
         continuous: bool = False,
     ) -> None:
@@ -193,6 +200,7 @@ class Session:
         self.conversation.dialogue_chars = dialogue_chars
         self.speaker.delivery.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio
+        self._turns.speaking_up.speaks_verbatim = speaks_verbatim
         self._hear_from(self.ears.heard_from_sample)
         self._engine_speaks_always = continuous
         if continuous:
@@ -207,7 +215,7 @@ class Session:
             case SpeechActivity():
                 audible = self.speaker.playout.audible(now_s)
                 self._turns.heed(self.ears.windows(message, assistant_audible=audible), now_s)
-                self._turns.speak_up_if_idle(now_s)
+                self._turns.speaking_up.if_idle(now_s)
             case Recognised():
                 self._turns.heed(self.ears.recognised(message), now_s)
             case TurnEnd():

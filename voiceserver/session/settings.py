@@ -58,6 +58,7 @@ class SessionSettings:
     temperature: float = 0.0  # greedy: a small model is soundest so
     max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
     tools: Tools = NO_TOOLS
+    backchannels: bool = False  # say "I see" in long turns of the user's
 
     def reply_options(self) -> ReplyOptions:
         """How a reply is made that the client did not ask for one by one."""
@@ -84,4 +85,5 @@ class ReplyOptions:
     metadata: dict[str, str] | None = None
     in_conversation: bool = True
     input: tuple[Item, ...] | None = None  # read this instead of the conversation
+    verbatim: str | None = None  # say just this
     sound: object = None  # what whoever encodes the sound asked to be told again

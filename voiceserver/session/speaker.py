@@ -124,6 +124,7 @@ class Speaker:
             speak=options.speak,
             max_tokens=options.max_tokens,
             temperature=options.temperature,
+            verbatim=options.verbatim,
             item_id=reply.item_id,
             open_ended=options.max_output_tokens == "inf",
             tools=options.tools if self._conversation.reads_calls else NO_TOOLS,

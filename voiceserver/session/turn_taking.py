@@ -14,6 +14,7 @@ from voiceserver.session.ear_events import (
     HeardToPause,
     InterimText,
     JudgedUnfinished,
+    Listened,
     ReadInPause,
     SpeechBegan,
     SpeechResumed,
@@ -26,6 +27,7 @@ from voiceserver.session.hearing import Hearing
 from voiceserver.session.items import Item, spoken_by_user
 from voiceserver.session.reply import Reply
 from voiceserver.session.speaker import MOST_DOUBT_S, Speaker
+from voiceserver.session.speaking_up import SpeakingUp
 from voiceserver.session.timing import TurnMarks, to_ms, to_samples
 
 _TIMER_ERROR_S = 0.02
@@ -50,9 +52,8 @@ class TurnTaking:
         self._speaker = speaker
         self._answerer = answerer
         self._conversation = conversation
-        self._new_id = new_id
         self._put = put
-        self._idle_since_s: float | None = None  # None: somebody speaks, or nobody has yet
+        self.speaking_up = SpeakingUp(ears, speaker, answerer, new_id, put, self._commit_item)
 
     def heed(self, events: list[EarEvent], now_s: float) -> None:
         """Do what follows from what the ears noticed."""
@@ -62,6 +63,8 @@ class TurnTaking:
                     self._doubt(now_s)
                 case DoubtOver():
                     self.go_on(now_s)
+                case Listened():
+                    self.speaking_up.listened(now_s)
                 case UtteranceEvent():
                     self._heed_utterance(event, event.hearing, now_s)
 
@@ -105,7 +108,7 @@ class TurnTaking:
             self.go_on(now_s)
 
     def _speech_began(self, hearing: Hearing, now_s: float) -> None:
-        self._idle_since_s = None
+        self.speaking_up.idle_since_s = None
         self._put(n.SpeechStarted(hearing.item_id, to_ms(hearing.start_sample)))
         turns = self._ears.settings
         if turns is not None and turns.interrupt_response:
@@ -206,29 +209,8 @@ class TurnTaking:
 
     def reply_over(self, now_s: float) -> None:
         """A reply has ended, but not by the user's voice."""
-        self._idle_since_s = now_s
+        self.speaking_up.idle_since_s = now_s
         self._answerer.reply_over(now_s)
-
-    def speak_up_if_idle(self, now_s: float) -> None:
-        """Speak up when the user has been silent for longer than the client asked for."""
-        turns = self._ears.settings
-        if turns is None or turns.idle_timeout_ms is None or self._idle_since_s is None:
-            return
-        silent_since_s = max(self._idle_since_s, self._speaker.playout.ends_s())
-        if (
-            now_s - silent_since_s < turns.idle_timeout_ms / 1000
-            or self._speaker.active is not None
-        ):
-            return
-        self._idle_since_s = None
-        now_sample = self._ears.clock.received_samples
-        end_ms = to_ms(now_sample)
-        item = spoken_by_user(self._new_id("item"), "")
-        start_ms = max(0, end_ms - int((now_s - silent_since_s) * 1000))
-        self._put(n.IdleTimeout(item.item_id, start_ms, end_ms))
-        self._commit_item(item, now_sample, now_sample)
-        marks = TurnMarks(end_ms, now_s, end_of_turn_s=now_s)
-        self._answerer.begin_now(item.item_id, marks, now_s)
 
 
 def _hardly_heard(reply: Reply) -> bool:

@@ -138,6 +138,12 @@ Tools = Annotated[list[FunctionTool], Field(max_length=128)]
 AnyToolChoice = Literal["auto", "none", "required"] | ToolChoice
 
 
+class ExtensionPatch(Tolerant):
+    """What this server offers beyond the protocol."""
+
+    backchannels: bool | None = None  # the assistant says "I see" in long turns of the user's
+
+
 class SessionPatch(Tolerant):
     """The `session` of a session.update."""
 
@@ -153,6 +159,7 @@ class SessionPatch(Tolerant):
     tracing: Literal["auto"] | Tracing | None = None
     include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
     audio: AudioPatch | None = None
+    voiceserver: ExtensionPatch | None = None
 
 
 class ResponsePatch(Tolerant):

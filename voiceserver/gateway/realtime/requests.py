@@ -52,8 +52,9 @@ class Requests:
             case ce.AudioAppend(audio=audio):
                 self._append(audio, now_s)
             case ce.SessionUpdate(session=patch):
-                self.settings = self.settings.updated(patch)
-                session.configure(self.settings.for_session())
+                updated = self.settings.updated(patch)
+                session.configure(updated.for_session())
+                self.settings = updated
                 if self.settings.input_format is not self._input.format:
                     self._input = InputAudio(self.settings.input_format)
                 return True

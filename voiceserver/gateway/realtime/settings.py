@@ -65,6 +65,7 @@ class RealtimeSettings:
     tracing: Any = None
     include: list[str] | None = None
     speed: float = 1.0
+    backchannels: bool = False  # of the assistant's, in long turns of the user's
     transcribe_only: bool = False  # the session's type is "transcription": nothing is answered
 
     @classmethod
@@ -83,6 +84,8 @@ class RealtimeSettings:
         for name in ("tracing", "include"):
             if name in patch.model_fields_set:
                 changes[name] = _plain(getattr(patch, name))
+        if patch.voiceserver is not None and patch.voiceserver.backchannels is not None:
+            changes["backchannels"] = patch.voiceserver.backchannels
         return replace(self, **changes, **self._input_changes(patch))
 
     def for_response(self, patch: ResponsePatch) -> RealtimeSettings:
@@ -121,6 +124,7 @@ class RealtimeSettings:
             temperature=self.temperature,
             max_output_tokens=self.max_output_tokens,
             tools=tools_of(self.tools, self.tool_choice, self.parallel_tool_calls),
+            backchannels=self.backchannels and not self.transcribe_only,
         )
 
     @property
@@ -165,6 +169,7 @@ class RealtimeSettings:
                     "speed": self.speed,
                 },
             },
+            **({"voiceserver": {"backchannels": True}} if self.backchannels else {}),
         }
 
     def _input_wire(self) -> Wire:
@@ -250,7 +255,9 @@ def turns_wire(turns: TurnSettings | None) -> Wire | None:
         "interrupt_response": turns.interrupt_response,
     }
     if turns.kind == "semantic_vad":
-        return common | {"eagerness": turns.eagerness}
+        idle_ms = turns.idle_timeout_ms  # ours: the protocol has it for server_vad only
+        idle = {} if idle_ms is None else {"idle_timeout_ms": idle_ms}
+        return common | {"eagerness": turns.eagerness} | idle
     return common | {
         "threshold": turns.threshold,
         "prefix_padding_ms": turns.prefix_padding_ms,
