@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *BASE,
     },
     "scenes": {"bench.voices", "audio", *BASE},
-    "training": {"nn", "kernels", "audio", "assets", "engine", "scenes", *BASE},
+    "training": {"nn", "kernels", "audio", "assets", "engine", "scenes", "bench.voices", *BASE},
     "bench": {"assets", "audio", "engine", "nn", "kernels", "training", "scenes", *BASE},
     "cli": {"gateway", "bench", "training", "scenes", "assets", "audio", "engine", "nn", *BASE},
     "__main__": {"cli"},

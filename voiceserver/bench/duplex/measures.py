@@ -93,7 +93,8 @@ def judge_stop(recording: Recording) -> StopOutcome:
     span = recording.audible(reply)
     assert span is not None, "it was heard when the event came"
     cut = reply.cut and reply.done_s is not None and event.begin_s <= reply.done_s <= until_s
-    fell_silent = not reply.status and _ended_s(recording) - span[1] >= SILENT_STOP_S
+    silent_s = _ended_s(recording) - span[1]
+    fell_silent = not reply.status and span[1] <= until_s and silent_s >= SILENT_STOP_S
     flushed = reply.flushed_s is not None and event.begin_s <= reply.flushed_s <= until_s
     stopped = (
         cut
