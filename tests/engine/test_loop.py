@@ -296,3 +296,17 @@ def test_a_cancelled_reply_leaves_a_silent_loudspeaker() -> None:
     bench.loop.put([Cancel("b", 0)])
     bench.tick()
     assert bench.family.hushed_slots == [1]
+
+
+def test_an_hour_of_speech_is_made_as_fast_as_it_is_heard() -> None:
+    """Sleeping as the loop says, with ticks that take a while: the pace comes from the clock."""
+    bench = Bench(slots=1)
+    bench.open("a")
+    bench.respond("a", "w " * 40_000)
+    begun_s, told, made_s = bench.clock.now_s(), 0, 0.0
+    while bench.clock.now_s() - begun_s < 3600.0:
+        made_s += audio_s(bench.loop.tick())
+        bench.clock.advance(max(bench.loop.idle_s() or 0.0, 0.0003 * (told % 7)))
+        told += 1
+    heard_s = bench.clock.now_s() - begun_s
+    assert heard_s + 0.2 <= made_s <= heard_s + 0.4 + 1e-6

@@ -42,6 +42,11 @@ class Sizes:
     hubert_layers: int = 2
     vocoder_channels: int = 64
 
+    @classmethod
+    def wide(cls, layers: int, chunk_ms: int) -> Sizes:
+        """As wide as a language model of 135 M parameters with 30 layers."""
+        return cls(layers, 576, 9, 3, 1536, chunk_ms=chunk_ms)
+
 
 def write_folder(folder: Path, sizes: Sizes | None = None) -> Path:
     """Write all files; returns the folder."""

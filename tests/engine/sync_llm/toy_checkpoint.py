@@ -84,11 +84,13 @@ class Room:
     """Conversations of toys, a clock, and users who send numbered chunks: chunk n is as loud as n
     hundredths, wrapping at 400 (0 is silence)."""
 
-    def __init__(self, chunk_ms: int = 160, slots: int = 2, talkative: bool = True) -> None:
+    def __init__(
+        self, chunk_ms: int = 160, slots: int = 2, talkative: bool = True, positions: int = 512
+    ) -> None:
         tokenizer = unit_tokenizer()
         vocabulary = Vocabulary.of_tokenizer(tokenizer)
         self.network: Any = Echoing(vocabulary, talkative)
-        settings = Settings(chunk_ms, temperature=0.0)
+        settings = Settings(chunk_ms, temperature=0.0, positions=positions)
         checkpoint = Checkpoint(settings, self.network, tokenizer, vocabulary, Level(), Steady())
         self.clock, self.tape = FakeClock(start_s=1000.0), Tape()
         self.all = Conversations(checkpoint, self.tape, slots, self.clock, seed=1)

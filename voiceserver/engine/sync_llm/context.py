@@ -101,6 +101,16 @@ class Context:
         user, own = draft.result
         return self._append(user, own)
 
+    def prime(self, own: Sequence[Units], user: Sequence[Units]) -> None:
+        """What both have said so far, chunk by chunk; the last one passes now."""
+        for mine, theirs in zip(own, user, strict=True):
+            self._append((), ())
+            self._pairs[-1].own = mine
+            self.heard(self.last, theirs)
+        if own:
+            newest = self._pairs[-1]
+            newest.user, newest.real, newest.tokens = None, False, None
+
     def skip(self) -> None:
         """A chunk's time has passed without a step: both go on with what they said last."""
         self._append((), ())
