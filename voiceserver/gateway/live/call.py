@@ -22,7 +22,7 @@ from voiceserver.gateway.live.floor import Floor
 from voiceserver.gateway.live.microphone import Microphone
 from voiceserver.gateway.live.pacer import Delta, Pacer
 from voiceserver.gateway.live.settings import LiveSettings
-from voiceserver.gateway.live.voice import Voice
+from voiceserver.gateway.live.voice import STREAM, Voice
 from voiceserver.gateway.realtime.wire_items import decode_base64
 from voiceserver.session import notices as n
 from voiceserver.session.session import Session
@@ -128,9 +128,10 @@ class LiveCall:
     def tell(self, notice: n.Effect, now_s: float) -> None:
         """What the client gets to hear and to read of a notice."""
         self._floor.heed(notice)
-        self._voice.tell(notice)
+        if not (isinstance(notice, n.StreamAudio) and self._fixture.playing):
+            self._voice.tell(notice)
         match notice:
-            case n.SpeechStarted() if not self._fixture.playing:
+            case n.SpeechStarted() if self._user_interrupts and not self._fixture.playing:
                 self._voice.hush()
             case n.Committed(item_id, _, start_sample, end_sample):
                 self._spans[item_id] = (start_sample, end_sample)
@@ -146,6 +147,17 @@ class LiveCall:
                 self._reply_done(reply, now_s)
             case n.Failure(message, code, kind):
                 self._say(ev.error(message, code=code, kind=kind))
+
+    @property
+    def _user_interrupts(self) -> bool:
+        """Whether the user's voice ends ours; a model that speaks always decides that itself."""
+        turns = self._session.settings.turns
+        return turns is not None and turns.interrupt_response
+
+    @property
+    def busy(self) -> bool:
+        """Whether the assistant is saying something that will come to an end."""
+        return self.pacer.speaking and not self.pacer.holds(STREAM)
 
     def _user_said(self, item_id: str, text: str) -> None:
         start_sample, end_sample = self._spans.pop(item_id, (0, 0))

@@ -34,6 +34,7 @@ class LiveConnection(WebSocketLine):
 
     def __init__(self, websocket: WebSocket, services: Services, model: str) -> None:
         super().__init__(websocket, services, SessionSettings(turns=None))
+        self._session.voice.passes_stream = True
         self._model = model
         self._expires_at = int(time.time() + services.limits.session_s)
         self._call: LiveCall | None = None  # once it has started
@@ -63,6 +64,8 @@ class LiveConnection(WebSocketLine):
     def _tick(self, call: LiveCall) -> None:
         try:
             call.tick(self._now_s())
+        except ClientError as error:  # what was asked for cannot be said
+            self._fail(str(error), error.code, error.kind, error.param)
         except Exception:
             log.exception("%s: a moment of a live session went wrong", self.session_id)
             self._fail("The server had an internal error.", "internal_error", "server_error")
@@ -70,7 +73,7 @@ class LiveConnection(WebSocketLine):
 
     @property
     def busy(self) -> bool:
-        return super().busy or (self._call is not None and self._call.pacer.speaking)
+        return super().busy or (self._call is not None and self._call.busy)
 
     def end(self, code: int, reason: str) -> None:
         self._closed = True

@@ -93,6 +93,11 @@ class Pacer:
         """Whether sound is waiting to go out."""
         return bool(self._waiting)
 
+    @property
+    def waiting_s(self) -> float:
+        """How much sound is waiting."""
+        return sum(len(piece.samples) for piece in self._waiting) / self.rate_hz
+
     def holds(self, item_id: str) -> bool:
         """Whether sound of this item is waiting."""
         return any(piece.item_id == item_id for piece in self._waiting)

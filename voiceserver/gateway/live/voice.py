@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from voiceserver.audio.resample import StreamingResampler
-from voiceserver.gateway.live.pacer import Pacer
+from voiceserver.gateway.live.pacer import Pacer, Samples
 from voiceserver.session import notices as n
 from voiceserver.session.session import Session
+
+STREAM = "stream"  # stands for an item where a model speaks always, and in no replies
+MOST_LAG_S = 1.0  # of such a model; more of it is a stall that has to be caught up with
 
 
 class Voice:
@@ -16,7 +19,7 @@ class Voice:
     def __init__(self, session: Session, pacer: Pacer) -> None:
         self._session = session
         self._pacer = pacer
-        self._mouth: StreamingResampler | None = None  # of the reply being spoken
+        self._mouth: StreamingResampler | None = None  # of the reply being spoken, or the stream
         self._text = ""  # waits for its sound
         self._in_reply = False  # a word of this one has been said
         self._spoke_before = False  # a word of any
@@ -29,18 +32,25 @@ class Voice:
             case n.ReplyText(_, delta):
                 self._text += delta
             case n.ReplyAudio(reply, pcm16):
-                if self._mouth is None:
-                    rate_hz = self._session.speaker.voice_rate_hz
-                    self._mouth = StreamingResampler(rate_hz, self._pacer.rate_hz, "HQ")
-                samples = self._mouth.process(np.frombuffer(pcm16, "<i2"))
+                samples = self._at_stream_rate(pcm16)
                 if len(samples):
                     self._pacer.speak(reply.item_id, samples, self._take_text())
+            case n.StreamAudio(pcm16):
+                if self._pacer.waiting_s > MOST_LAG_S:
+                    self._pacer.stop()
+                self._pacer.speak(STREAM, self._at_stream_rate(pcm16))
             case n.ReplyDone(reply) if reply.status == "cancelled":
                 self._pacer.stop(reply.item_id)
                 self._text = ""
             case n.ReplyDone(reply) if self._mouth is not None:
                 self._pacer.speak(reply.item_id, self._mouth.flush(), self._take_text())
                 self._mouth = None
+
+    def _at_stream_rate(self, pcm16: bytes) -> Samples:
+        if self._mouth is None:
+            rate_hz = self._session.speaker.voice_rate_hz
+            self._mouth = StreamingResampler(rate_hz, self._pacer.rate_hz, "HQ")
+        return self._mouth.process(np.frombuffer(pcm16, "<i2"))
 
     def hush(self) -> None:
         """Nothing that waits is heard any more."""
