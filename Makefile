@@ -1,5 +1,6 @@
 # make run   environment, weights, server      make test   the whole test suite
 # make lint  style and types                   make clean  remove what these made (not the weights)
+# make conformance   stock clients, in environments of their own, against a real server
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -22,7 +23,7 @@ CPU_INDEX_OPTION = $$($(BIN)/python -c 'import urllib.request as u; \
 # Would a plain torch bring CUDA packages along?
 BRINGS_CUDA = $(PIP) install --dry-run --ignore-installed --report - torch==$(TORCH) | grep -q '"name": "nvidia-'
 
-.PHONY: run test lint clean install dev weights
+.PHONY: run test lint conformance clean install dev weights
 
 run: install
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/voiceserver serve
@@ -34,6 +35,10 @@ lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+conformance: dev weights
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/conformance/run.py \
+		--write benchmarks/results/conformance.md
 
 install: $(VENV)/.installed
 

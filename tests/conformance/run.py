@@ -51,6 +51,7 @@ class Client:
 
 CLIENTS = (
     Client("openai-realtime", "openai_realtime.py", ("openai[realtime]==3.54.0",), False, "openai"),
+    Client("openai-agents", "openai_agents.py", ("openai-agents==0.24.0",)),
     Client("openai-live", "openai_live.py", ("openai[realtime]==3.54.0",), False, "openai"),
 )
 

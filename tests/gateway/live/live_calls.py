@@ -55,7 +55,9 @@ class LiveCaller:
 
     async def until(self, type: str, **fields: Any) -> Event:
         """Read on to the next event of this type; an unexpected error fails the test."""
+        asked_s = time.monotonic()
         while True:
+            assert time.monotonic() - asked_s < PATIENCE_S, f"no {type}"  # sound never ends
             event = await self.next()
             if event["type"] == type and fields.items() <= event.items():
                 return event
