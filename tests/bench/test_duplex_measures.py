@@ -85,6 +85,8 @@ def test_what_is_taken_back_at_once_is_no_takeover_but_a_sound() -> None:
     outcome = _pause(_reply((2.5, 2.9), words=2), _reply((4.5, 7.0)))
     assert (outcome.early, outcome.sounds_early, outcome.acknowledgements) == (False, True, 1)
     assert _pause(_reply((2.5, 2.9), words=3)).acknowledgements == 0
+    taken_back = _reply((2.5, 2.9), words=2, status="cancelled", done_s=2.9)
+    assert _pause(taken_back).acknowledgements == 0
     assert _pause(_reply((2.5, 2.9), words=4)).early
 
 
@@ -224,6 +226,7 @@ def test_figures_are_of_the_right_scenes() -> None:
     assert found["assistant's backchannels"] == pytest.approx(60 * 4 / 36)
     assert found["interruption: stop latency, median"] == pytest.approx(300.0)
     assert found["interruptions not stopped"] == 25.0
+    assert found["interruptions answered"] == 100.0
     assert found["false stop: noise"] == 50.0
     assert found["false stop: noise, of them coughs"] == 100.0
     assert found["dips: noise"] == 50.0

@@ -16,9 +16,11 @@ from voiceserver.bench.duplex.listener import Listener
 from voiceserver.bench.duplex.measures import NotRun, StopOutcome, TurnOutcome
 from voiceserver.bench.duplex.player import _EchoAt, play
 from voiceserver.bench.duplex.recording import Recording
+from voiceserver.bench.server import RunningServer
 from voiceserver.clock import LISTEN_RATE_HZ, WIRE_RATE_HZ
 from voiceserver.scenes.channels import EchoPath
-from voiceserver.scenes.live import Scene, SceneKind
+from voiceserver.scenes.live import Scene, SceneKind, scene
+from voiceserver.scenes.noises import noise_kinds
 from voiceserver.scenes.stage import Event, EventKind
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
@@ -53,8 +55,8 @@ def _scene(
     return Scene(kind, 0, prompt, 0.5, sound, tuple(events), ambience, echo)
 
 
-def _played(url: str, scene: Scene) -> Recording:
-    recording = asyncio.run(play(url, scene))
+def _played(url: str, made: Scene) -> Recording:
+    recording = asyncio.run(play(url, made))
     assert not recording.failure
     return recording
 
@@ -74,8 +76,8 @@ def test_a_turn_is_answered_after_its_last_word(url: str) -> None:
 
 
 def test_a_long_pause_is_taken_for_the_end(url: str) -> None:
-    scene = _scene("pause", "turn", [(0.0, 0.8), (2.8, 3.4)])
-    outcome = run.judge(_played(url, scene))
+    made = _scene("pause", "turn", [(0.0, 0.8), (2.8, 3.4)])
+    outcome = run.judge(_played(url, made))
     assert isinstance(outcome, TurnOutcome)
     assert outcome.pauses == 1
     assert outcome.sounds_early
@@ -94,15 +96,15 @@ def test_an_interruption_stops_the_assistant_and_a_click_does_not(url: str) -> N
 
 
 def test_a_reply_that_is_over_before_the_event_does_not_count(url: str) -> None:
-    scene = _scene("noise", "noise", [(3.0, 3.05)], "short")
+    made = _scene("noise", "noise", [(3.0, 3.05)], "short")
     with pytest.raises(NotRun, match=r"not speaking|too soon"):
-        run.judge(_played(url, scene))
+        run.judge(_played(url, made))
 
 
 def test_the_microphone_hears_the_echo_of_what_is_played(url: str) -> None:
     path = EchoPath(0.1, np.array([0.001], np.float32))  # too soft to interrupt
-    scene = _scene("echo", "echo", [(0.0, 0.0), (1.0, 1.0)], "a long story", path)
-    recording = _played(url, scene)
+    made = _scene("echo", "echo", [(0.0, 0.0), (1.0, 1.0)], "a long story", path)
+    recording = _played(url, made)
     delay = round(0.1 * WIRE_RATE_HZ)
     length = min(len(recording.said), len(recording.heard)) - delay
     expected = 0.001 * recording.heard[:length]
@@ -139,6 +141,16 @@ def test_what_did_not_run_is_repeated_with_another_scene(
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
-    scene = _scene("noise", "noise", [(0.0, 0.05)], "a long story")
-    recording = asyncio.run(play("ws://127.0.0.1:9", scene))
+    made = _scene("noise", "noise", [(0.0, 0.05)], "a long story")
+    recording = asyncio.run(play("ws://127.0.0.1:9", made))
     assert "cannot reach" in recording.failure
+
+
+@pytest.mark.e2e
+def test_a_cough_in_front_of_the_real_server(live_server: RunningServer) -> None:
+    """Whether it stops is measured elsewhere; that the scene runs and is judged is what counts."""
+    recording = _played(live_server.url, scene("noise", 1))
+    outcome = run.judge(recording)
+    assert isinstance(outcome, StopOutcome)
+    assert outcome.detail in ("cough", "cleared throat", *noise_kinds("held_out"))
+    assert recording.replies[0].words_heard()

@@ -40,8 +40,9 @@ def duplex(
     if bool(scene) != (timeline is not None):
         raise VoiceserverError("--timeline FILE and --scene KIND:NUMBER belong together")
     if timeline is not None:
+        kind, number = _named(scene)
         with server_at(url, 1, _options(turn_taking[:1])) as server:
-            _draw(server.url, scene, seed, timeline)
+            _draw(server.url, kind, number, seed, timeline)
         return
     from voiceserver.bench.duplex.report import report
     from voiceserver.bench.duplex.run import measure, prepare
@@ -50,7 +51,8 @@ def duplex(
     prepare(_progress)
     results = []
     for name in turn_taking or [""]:
-        with server_at(url, sessions, _options([name] if name else [])) as server:
+        # a slot more: the next scene may come before the last one's is free again
+        with server_at(url, sessions + 1, _options([name] if name else [])) as server:
             called = name or url or "as it is served"
             results.append(
                 asyncio.run(measure(server.url, called, chosen, scenes, sessions, seed, _progress))
@@ -72,23 +74,27 @@ def _kinds(named: str) -> list[SceneKind]:
     return [kind for kind in KINDS if kind in wanted]
 
 
-def _draw(url: str, named: str, seed: int, file: Path) -> None:
+def _named(scene: str) -> tuple[SceneKind, int]:
+    kind, _, number = scene.partition(":")
+    if not kind or not number.isdecimal():
+        raise VoiceserverError(f"--scene {scene}: a scene is named like pause:3")
+    return _kinds(kind)[0], int(number)
+
+
+def _draw(url: str, kind: SceneKind, number: int, seed: int, file: Path) -> None:
     from voiceserver.bench.duplex.measures import NotRun
     from voiceserver.bench.duplex.player import play
     from voiceserver.bench.duplex.run import judge
     from voiceserver.bench.duplex.timeline import picture
     from voiceserver.scenes.live import scene
 
-    kind, _, number = named.partition(":")
-    if not kind or not number.isdecimal():
-        raise VoiceserverError(f"--scene {named}: a scene is named like pause:3")
-    recording = asyncio.run(play(url, scene(_kinds(kind)[0], int(number), seed)))
+    recording = asyncio.run(play(url, scene(kind, number, seed)))
     try:
         outcome = str(judge(recording))
     except NotRun as why:
         outcome = f"did not run: {why}"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(picture(recording, f"{named}, seed {seed}"), encoding="utf-8")
+    file.write_text(picture(recording, f"{recording.name}, seed {seed}"), encoding="utf-8")
     _progress(outcome)
     print(file)
 

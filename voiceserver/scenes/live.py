@@ -32,10 +32,10 @@ SceneKind = Literal[
 KINDS: tuple[SceneKind, ...] = get_args(SceneKind)
 TURN_KINDS: tuple[SceneKind, ...] = ("pause", "turn_end")
 
-LONG_TURNS = 0.2  # share of turns that have several sentences
+LONG_TURNS = 0.15  # share of turns that have several sentences
 ECHO_SHARE = 0.3  # of scenes that are not about echo
 AMBIENCE_S = 30.0
-ECHO_S = 5.0  # how long the echo is listened to, from the first sound on
+ECHO_S = 4.0  # how long the echo is listened to, from the first sound on
 TAIL_S = 0.5  # the room's answer to the last sound
 
 
@@ -74,7 +74,7 @@ def scene(kind: SceneKind, number: int, seed: int = 0, part: Part = "held_out") 
     end = _perform(stage, kind, speech, speech.voice(random))
     speaks_first = kind not in TURN_KINDS
     prompt = prompts()[number % len(prompts())] if speaks_first else None
-    begin_s = random.uniform(1.0, 2.2) if speaks_first else random.uniform(0.4, 0.9)
+    begin_s = random.uniform(0.8, 1.6) if speaks_first else random.uniform(0.4, 0.9)
     begin_s = 0.1 if kind == "echo" else begin_s
     sound = stage.carried(end + seconds(TAIL_S))
     ambience = conditions.ambience(random, seconds(AMBIENCE_S))

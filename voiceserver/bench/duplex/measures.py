@@ -75,7 +75,8 @@ def judge_turn(recording: Recording) -> TurnOutcome:
         sounds_early = sounds_early or begins_early
         early = early or (begins_early and takes_over)
         if begins_early and not takes_over:
-            acknowledgements += len(reply.words_heard()) <= ACKNOWLEDGING_WORDS
+            few = len(reply.words_heard()) <= ACKNOWLEDGING_WORDS
+            acknowledgements += few and not reply.cut  # what was cut is an answer taken back
         if takes_over and turn.end_s < span[1] and span[0] <= turn.end_s + ANSWER_WITHIN_S:
             answered = True
             if not begins_early and latency_s is None:

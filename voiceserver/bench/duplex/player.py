@@ -28,7 +28,7 @@ REPLY_TOKENS = 60  # about 15 s of speech: longer than any scene needs
 STARTS_S = 15.0  # how long the assistant may take to answer what was typed
 ANSWER_S = 4.0  # how long an answer to a turn is awaited
 TAKEOVER_S = 1.25  # so much of an answer decides a scene
-AFTER_INTERRUPTION_S = 2.0
+AFTER_INTERRUPTION_S = 1.6
 AFTER_DISTURBANCE_S = 1.5
 _LOOK_S = 0.05
 _ECHO_SAMPLES = WIRE_RATE_HZ // 4  # the rest of a room's answer is not heard
@@ -37,9 +37,10 @@ _ECHO_SAMPLES = WIRE_RATE_HZ // 4  # the rest of a room's answer is not heard
 async def play(url: str, scene: Scene) -> Recording:
     """The scene as it went; a call that breaks is told in `failure`."""
     recording = Recording(scene.kind, scene.number)
+    sound, ambience = _at_wire_rate(scene.sound), _at_wire_rate(scene.ambience)
     try:
         async with connect(url, options=SessionOptions(max_output_tokens=REPLY_TOKENS)) as call:
-            await _Visit(call, scene, recording).run()
+            await _Visit(call, scene, recording).run(sound, ambience)
     except RealtimeError as error:
         recording.failure = str(error)
     return recording
@@ -54,19 +55,20 @@ class _Visit:
         self._said: list[Samples] = []
         self._echo = None if scene.echo is None else _EchoAt(scene.echo)
 
-    async def run(self) -> None:
+    async def run(self, sound: Samples, ambience: Samples) -> None:
+        """Both at WIRE_RATE_HZ."""
         async with self._microphone as microphone:
             self._listener = Listener(microphone.start_s)
             hearing = asyncio.create_task(self._listen())
             try:
-                microphone.hear(_at_wire_rate(self._scene.ambience))
-                await self._perform(hearing)
+                microphone.hear(ambience)
+                await self._perform(sound, hearing)
             finally:
                 hearing.cancel()
                 await asyncio.gather(hearing, return_exceptions=True)
                 self._finish()
 
-    async def _perform(self, hearing: asyncio.Task[None]) -> None:
+    async def _perform(self, sound: Samples, hearing: asyncio.Task[None]) -> None:
         scene, begin_s = self._scene, self._scene.begin_s
         if scene.prompt is not None:
             await self._call.send_text(scene.prompt)
@@ -75,7 +77,7 @@ class _Visit:
                 self._recording.failure = "the assistant did not begin to speak"
                 return
             begin_s += max(0.0, speaking_s - self._now_s())
-        start_s = self._microphone.hear(_at_wire_rate(scene.sound), begin_s)
+        start_s = self._microphone.hear(sound, begin_s)
         at_s = start_s - self._microphone.start_s
         self._recording.events = [
             Happening(event.kind, at_s + event.begin_s, at_s + event.end_s, event.detail)

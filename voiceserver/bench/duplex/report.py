@@ -69,6 +69,7 @@ def figures(results: Results) -> dict[str, Figure]:
         found["interruption: stop latency, 95 %"] = quantile_ms(stops, 0.95)
         found["interruptions not stopped"] = rate(len(interrupted) - len(stops), len(interrupted))
         answers = [s.answer_s for s in interrupted if s.answer_s is not None]
+        found["interruptions answered"] = rate(len(answers), len(interrupted))
         found["interruption: response latency, median"] = quantile_ms(answers, 0.5)
     for kind in DISTURBANCES:
         found |= _false_stops(kind, results.stops(kind))
