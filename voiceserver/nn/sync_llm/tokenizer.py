@@ -94,7 +94,9 @@ class HubertUnits:
     def load(cls, folder: Path, layer: int, normalise: bool, device: torch.device) -> HubertUnits:
         """A folder of transformers' HubertModel, with centroids.npy or quantizer.pt in it."""
         from transformers import HubertModel
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         if read_json(folder / "config.json").get("model_type") != "hubert":
             raise AssetError(f"{folder / 'config.json'} is not of a HuBERT")
         try:
