@@ -139,7 +139,7 @@ document.addEventListener("visibilitychange", () => session.wake());
 window.addEventListener("pagehide", () => session.stop()); // a WebRTC call would linger
 window.addEventListener("blur", () => session.hold.release());
 
-mute.addEventListener("click", () => session.mute(!session.facts.muted));
+mute.addEventListener("click", () => session.microphone.mute(!session.facts.muted));
 byId("end").addEventListener("click", () => {
   session.stop();
   talk.focus();

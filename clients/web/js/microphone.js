@@ -24,8 +24,10 @@ export class Microphone {
   /**
    * @param {(batch: Batch) => void} onBatch
    * @param {() => void} onLost the device was unplugged or taken away
+   * @param {() => void} onMuted it was muted, or is not any more
    */
-  constructor(onBatch, onLost) {
+  constructor(onBatch, onLost, onMuted) {
+    this.onMuted = onMuted;
     this.onBatch = onBatch;
     this.onLost = onLost;
     /** @type {MediaStream | null} */
@@ -80,6 +82,7 @@ export class Microphone {
   mute(muted) {
     this.muted = muted;
     for (const track of this.stream?.getTracks() ?? []) track.enabled = !muted;
+    this.onMuted();
   }
 
   close() {

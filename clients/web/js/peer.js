@@ -14,7 +14,7 @@ export class Peer {
    * @param {import("./connection.js").WireHandlers} handlers
    * @param {(stream: MediaStream, receiver: RTCRtpReceiver) => void} onVoice the assistant's track
    */
-  constructor({ model, key }, { onMessage, onClose }, onVoice) {
+  constructor({ server, model, key }, { onMessage, onClose }, onVoice) {
     this.onClose = onClose;
     this.pc = new RTCPeerConnection();
     this.channel = this.pc.createDataChannel("oai-events");
@@ -25,8 +25,9 @@ export class Peer {
     this.pc.onconnectionstatechange = () => {
       if (this.pc.connectionState === "failed") onClose(LOST);
     };
-    const query = new URLSearchParams({ model, ...EXTENSIONS });
-    void this.#call(`/v1/realtime/calls?${query}`, key);
+    const url = new URL("/v1/realtime/calls", server);
+    url.search = String(new URLSearchParams({ model, ...EXTENSIONS }));
+    void this.#call(url, key);
   }
 
   get bufferedAmount() {
@@ -52,7 +53,7 @@ export class Peer {
   }
 
   /**
-   * @param {string} url
+   * @param {URL} url
    * @param {string} key
    */
   async #call(url, key) {

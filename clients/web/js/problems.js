@@ -50,6 +50,11 @@ export function microphoneProblem(cause) {
   return new Problem("The microphone could not be opened.", String(cause));
 }
 
+/** @param {unknown} cause what opening a device threw */
+export function soundProblem(cause) {
+  return cause instanceof Problem ? cause : new Problem("Sound could not be opened.", String(cause));
+}
+
 /** Wire error codes that deserve better words than the server's own. */
 const KNOWN_CODES = new Map([
   [
@@ -84,17 +89,18 @@ export function serverProblem({ code, message }) {
 
 /**
  * Why a socket was refused. The browser does not say, so ask over plain HTTP.
+ * @param {string} server
  * @param {string} key
  * @returns {Promise<Problem>}
  */
-export async function explainRefusal(key) {
+export async function explainRefusal(server, key) {
   try {
     const headers = key ? { Authorization: `Bearer ${key}` } : undefined;
-    const models = await fetch("/v1/models", { headers, cache: "no-store" });
+    const models = await fetch(new URL("/v1/models", server), { headers, cache: "no-store" });
     if (models.status === 401) {
       return new Problem("The server asks for an access key.", "Enter it in the settings.");
     }
-    const health = await (await fetch("/health", { cache: "no-store" })).json();
+    const health = await (await fetch(new URL("/health", server), { cache: "no-store" })).json();
     if (health.status === "ok") {
       return health.sessions >= health.session_limit ? serverFull() : serverRefused();
     }

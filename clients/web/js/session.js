@@ -8,7 +8,7 @@ import { Connection } from "./connection.js";
 import { Conversation } from "./conversation.js";
 import { Hold } from "./hold.js";
 import { Microphone } from "./microphone.js";
-import { explainRefusal, insecurePage, Problem, serverFull } from "./problems.js";
+import { explainRefusal, insecurePage, Problem, serverFull, soundProblem } from "./problems.js";
 import * as protocol from "./protocol.js";
 import { receive } from "./receiver.js";
 import { Transport } from "./transport.js";
@@ -22,6 +22,7 @@ import { Turn } from "./turn.js";
  * @property {(message: Message | null) => void} onMessage
  * @property {(problem: Problem | null) => void} onProblem
  * @property {(retryMs: number) => void} onRetry
+ * @property {(event: import("./connection.js").WireEvent) => void} [onEvent] each, once understood
  */
 
 const TRY_AGAIN_LATER = 1013; // close code of a server that has no place left
@@ -31,10 +32,11 @@ export class Session {
    * @param {Settings} settings
    * @param {string} model
    * @param {SessionHandlers} handlers
+   * @param {string} [server] any address of the server's
    */
-  constructor(settings, model, handlers) {
+  constructor(settings, model, handlers, server = location.href) {
     this.settings = settings;
-    this.model = model;
+    this.target = { server, model };
     this.handlers = handlers;
     this.levels = { user: 0, assistant: 0 }; // RMS
     this.defaultInstructions = ""; // the server's own
@@ -48,13 +50,17 @@ export class Session {
     this.turn = new Turn();
     this.conversation = new Conversation(handlers.onMessage);
     this.connection = new Connection({
-      onEvent: (event) => receive(this, event),
+      onEvent: (event) => {
+        receive(this, event);
+        handlers.onEvent?.(event);
+      },
       onState: (state, retryMs) => this.#connectionChanged(state, retryMs),
       onRefused: (code) => void this.#refused(code),
     });
     this.microphone = new Microphone(
       (batch) => this.#heard(batch),
       () => this.fail(new Problem("The microphone went away.", "Press the button to go on.")),
+      () => handlers.onChange(),
     );
     this.transport = new Transport(settings.transport, this.connection, {
       onStarted: (itemId) => this.#started(itemId),
@@ -111,8 +117,7 @@ export class Session {
     } catch (cause) {
       if (attempt === this.attempt) {
         this.opening = false;
-        const unknown = () => new Problem("Sound could not be opened.", String(cause));
-        this.fail(cause instanceof Problem ? cause : unknown());
+        this.fail(soundProblem(cause));
       }
       return;
     }
@@ -120,7 +125,7 @@ export class Session {
     this.opening = false;
     this.routeMicrophone();
     if (this.connection.state === "closed") {
-      this.transport.dial({ model: this.model, key: this.settings.key });
+      this.transport.dial({ ...this.target, key: this.settings.key });
     }
     this.handlers.onChange();
   }
@@ -184,12 +189,6 @@ export class Session {
     this.replyDue = false;
     this.turn.awaiting = true;
     this.connection.send(protocol.RESPONSE_CREATE);
-    this.handlers.onChange();
-  }
-
-  /** @param {boolean} muted */
-  mute(muted) {
-    this.microphone.mute(muted);
     this.handlers.onChange();
   }
 
@@ -293,7 +292,8 @@ export class Session {
   async #refused(closeCode) {
     this.microphone.close();
     this.levels.user = 0;
+    const { target, settings } = this;
     const busy = closeCode === TRY_AGAIN_LATER;
-    this.fail(busy ? serverFull() : await explainRefusal(this.settings.key));
+    this.fail(busy ? serverFull() : await explainRefusal(target.server, settings.key));
   }
 }

@@ -5,6 +5,7 @@
 
 /**
  * @typedef {object} Target whom to talk to
+ * @property {string} server any address of the server's
  * @property {string} model
  * @property {string} key access key; empty: none
  */
@@ -16,8 +17,8 @@ export const EXTENSIONS = { timing: "1", interim: "1" };
  * @param {Target} target
  * @returns {import("./connection.js").Dial}
  */
-export function dialWebSocket({ model, key }) {
-  const url = new URL("/v1/realtime", location.href);
+export function dialWebSocket({ server, model, key }) {
+  const url = new URL("/v1/realtime", server);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.search = String(new URLSearchParams({ model, ...EXTENSIONS }));
   const protocols = ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])];
