@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voiceserver.audio.duplex_features import BANDS, FEATURES, OWN_BANDS, DuplexFeatures
+from voiceserver.audio.duplex_features import BANDS, FEATURES, OWN_BANDS, PITCH, DuplexFeatures
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 
 Floats = NDArray[np.float32]
 SILENT = np.zeros(VAD_WINDOW_SAMPLES, np.float32)
-PITCH = BANDS + 4 + 4  # place of the pitch among the features
+
 DURATIONS = FEATURES - 9
 
 

@@ -38,7 +38,11 @@ TURN_GAP_WINDOWS = 94  # 3 s without voice: what comes then is another turn
 OWN_GAP_WINDOWS = 16  # half a second without sound: our speech is over
 LONGEST_WINDOWS = 18_750  # ten minutes: counters stop here
 
-FEATURES = BANDS + 4 + 4 + 4 + 2 + OWN_BANDS + 2 + 9
+# Places of some features: the spectrum comes first, then parts of the window, levels, pitch.
+LEVEL = BANDS + 4
+USUAL_LEVEL = LEVEL + 3
+PITCH = LEVEL + 4
+FEATURES = PITCH + 4 + 2 + OWN_BANDS + 2 + 9
 
 
 class DuplexFeatures:

@@ -1,29 +1,30 @@
-"""`voiceserver train`: makes the weights of the voice, text and speech for it included.
+"""`voiceserver train`: makes the weights of our own, text and speech for them included.
 
-    voiceserver train codec     the codec, about 45 minutes of data and 7 of training on two cores
-    voiceserver train talker    the talker, on the same data
+    voiceserver train codec     the voice's codec: 45 minutes of data, 7 of training on two cores
+    voiceserver train talker    the voice's talker, on the same data
+    voiceserver train duplex    the duplex policy
 
 Stopped, a command goes on where it was when called again; with more `--minutes` it trains longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
+from voiceserver.cli import train_duplex
+from voiceserver.cli.training_bars import bars, reporter, say
+from voiceserver.cli.training_bars import shown as losses_shown
 from voiceserver.config import cache_folder, models_folder
 from voiceserver.errors import VoiceserverError
-from voiceserver.training import schedule
 from voiceserver.training.corpus import Corpus
 from voiceserver.training.recipe import Recipe
 
-app = typer.Typer(help="Train the voice of nano.", no_args_is_help=True)
+app = typer.Typer(help="Train the voice of nano and the duplex policy.", no_args_is_help=True)
+app.command(name="duplex")(train_duplex.duplex)
 
 _HOURS = typer.Option(8.0, min=0.1, help="Speech of the teacher to train on.")
 _REPLIES = typer.Option(1024, min=400, help="Replies of the thinker to write; 300 are held out.")
@@ -45,10 +46,10 @@ def codec(
 ) -> None:
     """Train the codec: seven latents of the teacher <-> one frame of digits."""
     recipe = _recipe(work, out, replies, hours, seed, device)
-    with _bars() as bars:
-        corpus = _data(recipe, bars)
-        error = recipe.train_codec(corpus, 60 * minutes, _reporter(bars, "codec"))
-    _say(f"codec.safetensors is in {recipe.weights}; normalised error {error:.4f}")
+    with bars() as shown:
+        corpus = _data(recipe, shown)
+        error = recipe.train_codec(corpus, 60 * minutes, reporter(shown, "codec"))
+    say(f"codec.safetensors is in {recipe.weights}; normalised error {error:.4f}")
 
 
 @app.command()
@@ -65,10 +66,10 @@ def talker(
     recipe = _recipe(work, out, replies, hours, seed, device)
     if not (recipe.weights / "codec.safetensors").exists():
         raise VoiceserverError(f"no codec in {recipe.weights}: run `voiceserver train codec` first")
-    with _bars() as bars:
-        corpus = _data(recipe, bars)
-        losses = recipe.train_talker(corpus, 60 * minutes, _reporter(bars, "talker"))
-    _say(f"talker.safetensors is in {recipe.weights}; held-out losses {_shown(losses)}")
+    with bars() as shown:
+        corpus = _data(recipe, shown)
+        losses = recipe.train_talker(corpus, 60 * minutes, reporter(shown, "talker"))
+    say(f"talker.safetensors is in {recipe.weights}; held-out losses {losses_shown(losses)}")
 
 
 def _recipe(
@@ -85,40 +86,9 @@ def _recipe(
     return Recipe(work, out, replies, hours, seed, torch.device(device))
 
 
-def _data(recipe: Recipe, bars: Progress) -> Corpus:
-    text = bars.add_task("text", total=recipe.replies, note="replies")
-    recipe.write_text(lambda done: bars.update(text, completed=done))
-    bars.update(text, completed=recipe.replies)
-    speech = bars.add_task("speech", total=recipe.hours, note="hours")
-    return recipe.teach(lambda hours: bars.update(speech, completed=hours))
-
-
-def _reporter(bars: Progress, name: str) -> schedule.Report:
-    task = bars.add_task(name, total=1.0, note="")
-
-    def report(progress: schedule.Progress) -> None:
-        note = f"step {progress.step}, {_shown(progress.losses)}"
-        bars.update(task, completed=progress.share, note=note)
-
-    return report
-
-
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description:8}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        yield bars
-
-
-def _shown(losses: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-
-
-def _say(line: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(line)
+def _data(recipe: Recipe, shown: Progress) -> Corpus:
+    text = shown.add_task("text", total=recipe.replies, note="replies")
+    recipe.write_text(lambda done: shown.update(text, completed=done))
+    shown.update(text, completed=recipe.replies)
+    speech = shown.add_task("speech", total=recipe.hours, note="hours")
+    return recipe.teach(lambda hours: shown.update(speech, completed=hours))

@@ -17,6 +17,7 @@ from voiceserver.audio.duplex_features import FEATURES, RECIPE
 from voiceserver.errors import AssetError
 from voiceserver.nn.checkpoint import load_network, save_networks
 
+ENTER_DROPOUT, LEAVE_DROPOUT = 0.2, 0.4  # in training: there are few voices to learn from
 USER_CLASSES, OWN_CLASSES = 6, 5  # engine.messages.USER_FORECAST and OWN_FORECAST
 WEIGHTS_FILE, CONFIG_FILE = "policy.safetensors", "config.json"
 
@@ -27,8 +28,8 @@ class DuplexShape:
 
     features: int = FEATURES
     recipe: int = RECIPE
-    width: int = 160
-    layers: int = 2
+    width: int = 128
+    layers: int = 1
     # Logits are divided by these, so that probabilities are as often right as they say.
     user_temperature: float = 1.0
     own_temperature: float = 1.0
@@ -49,6 +50,7 @@ class DuplexPolicy(nn.Module):
         self.memory = nn.GRU(shape.width, shape.width, shape.layers, batch_first=True)
         self.user = nn.Linear(2 * shape.width, USER_CLASSES)
         self.own = nn.Linear(2 * shape.width, OWN_CLASSES)
+        self.eval()  # only training wants dropout, and says so
 
     def state(self, slots: int) -> Tensor:
         """The state before the first window: [slots, layers, width]"""
@@ -62,8 +64,10 @@ class DuplexPolicy(nn.Module):
     def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Windows in a row: [B, T, F], [B, layers, width] -> logits [B, T, 6], [B, T, 5], state."""
         x = nn.functional.gelu(self.enter((features - self.mean) / self.scale))  # [B, T, width]
+        x = nn.functional.dropout(x, ENTER_DROPOUT, self.training)
         remembered, state = self.memory(x, state.transpose(0, 1).contiguous())
         both = torch.cat([x, remembered], -1)  # [B, T, 2 * width]
+        both = nn.functional.dropout(both, LEAVE_DROPOUT, self.training)
         user = self.user(both) / self.shape.user_temperature
         own = self.own(both) / self.shape.own_temperature
         return user, own, state.transpose(0, 1)

@@ -1,0 +1,1 @@
+"""How the duplex policy is made: speech, dialogues, features and labels, training, measures."""
