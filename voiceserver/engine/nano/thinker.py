@@ -25,7 +25,7 @@ from voiceserver.nn.llama import KvCache, Llama, Segment
 
 CONTEXT_TOKENS = 2048
 LONGEST_REPLY_TOKENS = 512  # kept free for the reply, however many tokens it may have
-PROMPT_TOKENS_PER_STEP = 32  # about 100 ms on one core, well under the run-ahead of those who speak
+PROMPT_TOKENS_PER_STEP = 24  # a usual question at once; bounds how long a step keeps others waiting
 
 
 @dataclass
