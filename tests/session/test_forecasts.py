@@ -17,7 +17,7 @@ def speaking(turns: TurnSettings = SEMANTIC) -> Call:
     call = Call(turns)
     call.speak_turn()
     call.reply(12)
-    call.hear("." * 6)
+    call.hear("." * 8)
     return call
 
 
@@ -32,7 +32,7 @@ def test_a_turn_ends_when_the_user_yields_and_not_in_a_pause() -> None:
     call = Call()
     call.hear("." * 10 + "#" * 20 + "-" * 30 + "#" * 10)
     assert not call.noticed(n.SpeechStopped)
-    call.hear("y" * 6)
+    call.hear("." * 8)
     assert len(call.noticed(n.SpeechStopped)) == 1
     assert not call.told(m.PredictTurnEnd), "nobody else is asked"
 
