@@ -29,6 +29,7 @@ _PEAK = 0.5  # of full scale: an ordinary speaking level, with room to add noise
 _EDGE_LEVEL = 0.01  # of the peak: quieter than this at either end is not yet speech
 _RECIPE = 1  # increment when the sound of cached speech should change
 _FRAME_SAMPLES = 600  # Kokoro's unit of duration
+_AHEAD_SAMPLES = 960  # it is quietest so much before the middle of a gap by its durations (median)
 _DURATIONS = b"/encoder/Clip_output_0"  # inside its graph: frames of each token, [1, tokens]
 
 _PAUSES = ",.;:!?"
@@ -81,7 +82,7 @@ class Spoken:
     """Speech, and where it lies between two words at each mark of its text."""
 
     samples: NDArray[np.float32]  # [S] at RATE_HZ
-    marks: tuple[tuple[int, int], ...]  # from the end of one word to the begin of the next
+    marks: tuple[tuple[int, int], ...]  # about from the end of one word to the begin of the next
 
 
 def speak(text: str, voice: UserVoice = VOICES[0]) -> NDArray[np.float32]:
@@ -104,7 +105,8 @@ def speak_marked(text: str, voice: UserVoice = VOICES[0]) -> Spoken:
     samples, rate_hz = sf.read(path, dtype="float32")
     assert rate_hz == RATE_HZ, f"{path} is at {rate_hz} Hz"
     marks = json.loads(marks_path.read_text("utf-8")) if _MARK in text else ()
-    return Spoken(np.asarray(samples, np.float32), tuple((begin, end) for begin, end in marks))
+    shifted = tuple((begin - _AHEAD_SAMPLES, end - _AHEAD_SAMPLES) for begin, end in marks)
+    return Spoken(np.asarray(samples, np.float32), shifted)
 
 
 def is_spoken(text: str, voice: UserVoice) -> bool:
