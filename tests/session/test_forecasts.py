@@ -32,7 +32,7 @@ def test_a_turn_ends_when_the_user_yields_and_not_in_a_pause() -> None:
     call = Call()
     call.hear("." * 10 + "#" * 20 + "-" * 30 + "#" * 10)
     assert not call.noticed(n.SpeechStopped)
-    call.hear("." * 8)
+    call.hear("y" * 6)
     assert len(call.noticed(n.SpeechStopped)) == 1
     assert not call.told(m.PredictTurnEnd), "nobody else is asked"
 
