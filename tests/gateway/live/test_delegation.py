@@ -96,7 +96,7 @@ async def test_an_application_is_told_and_answers_by_commentary(gateway: Gateway
             await caller.next()
         session_id = caller.events[0]["session"]["id"]
         roles = [m.role for m in gateway.told(session_id, Respond)[-1].dialogue]
-        assert roles == ["system", "system", "assistant", "tool", "system", "system"]
+        assert roles == ["system", "user", "assistant", "tool", "user", "user"]
 
 
 async def test_what_does_not_fit_the_delegation_is_refused(gateway: Gateway) -> None:

@@ -143,16 +143,15 @@ async def test_history_and_appended_context_are_read(gateway: Gateway) -> None:
         (respond,) = gateway.told(session_id, Respond)
         read = [(m.role, m.text) for m in respond.dialogue]
         assert read[:4] == [
-            ("system", "Be brief."),
+            ("system", "Be brief.\n\ninstructions for you"),
             ("system", "Be polite."),
             ("user", "hi"),
             ("assistant", "Hello."),
         ]
-        assert [text.split(" for")[0].split()[-1] for _, text in read[4:6]] == [
-            "instructions",
-            "thinking",
+        assert [(role, text.split(": ")[1]) for role, text in read[4:]] == [
+            ("user", "thinking for you"),
+            ("user", "news"),
         ]
-        assert read[6][1].endswith("news")
 
 
 async def test_commentary_waits_until_nobody_speaks(gateway: Gateway) -> None:

@@ -97,7 +97,14 @@ class LiveCall:
                 param="delegation_id",
             )
         kind = event.type.split(".")[1]
-        self._context.append(kind, event.content)
+        match kind:
+            case "instructions":
+                self.settings = self.settings.with_instructions(event.content)
+                self._session.configure(self.settings.for_session())
+            case "thinking":
+                self._context.think(event.content)
+            case "commentary":
+                self._context.comment(event.content)
         now_ms = self.pacer.ms_at(now_s)
         return {"type": f"session.{kind}.appended", "start_ms": now_ms, "end_ms": now_ms}
 

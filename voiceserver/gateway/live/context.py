@@ -7,23 +7,26 @@ from voiceserver.gateway.live.floor import Floor
 from voiceserver.session.items import Item, Part
 from voiceserver.session.session import Session
 
-_FORMS = {
-    "instructions": "{}",
-    "thinking": "For your information only, do not bring it up yourself: {}",
-    "commentary": "Tell the user now, in your own words: {}",
-}
+# Said to the model as if by the user: the smallest models heed nothing else in mid-conversation,
+# and some chat templates know no other role there.
+THINKING = "For your information only, do not bring it up yourself: {}"
+COMMENTARY = "Tell me now, in your own words: {}"
 
 
 class Context:
-    """Instructions are followed from now on, thinking is known, commentary is spoken about."""
+    """Thinking is known from now on, commentary is spoken about as soon as nobody speaks."""
 
     def __init__(self, session: Session, floor: Floor) -> None:
         self._session = session
         self._floor = floor
 
-    def append(self, kind: str, content: str) -> None:
-        text = _FORMS[kind].format(content)
-        item = Item(new_id("item"), role="system", parts=(Part("input_text", text),))
+    def think(self, content: str) -> None:
+        self._add(THINKING.format(content))
+
+    def comment(self, content: str) -> None:
+        self._add(COMMENTARY.format(content))
+        self._floor.want()
+
+    def _add(self, text: str) -> None:
+        item = Item(new_id("item"), role="user", parts=(Part("input_text", text),))
         self._session.create_item(item, None)
-        if kind == "commentary":
-            self._floor.want()

@@ -20,6 +20,7 @@ from voiceserver.gateway.live.session_config import (
     SessionStartConfig,
     SessionUpdateConfig,
 )
+from voiceserver.gateway.realtime.patches import MOST_TEXT_CHARS
 from voiceserver.gateway.realtime.tools import tools_of
 from voiceserver.session.items import Item, Part
 from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, SessionSettings, TurnSettings
@@ -55,6 +56,7 @@ class LiveSettings:
     delegation: Delegation
     history: tuple[HistoryMessage, ...]
     safety_identifier: str | None
+    appended: str = ""  # instructions that came later
 
     @classmethod
     def started(cls, given: SessionStartConfig, own_model: str) -> LiveSettings:
@@ -88,6 +90,17 @@ class LiveSettings:
             )
         return replace(self, delegation=self.delegation.model_copy(update=changes))
 
+    def with_instructions(self, more: str) -> LiveSettings:
+        """These settings with instructions that are never forgotten; raises ClientError."""
+        appended = f"{self.appended}\n\n{more}".strip()
+        if len(appended) > MOST_TEXT_CHARS:
+            raise ClientError(
+                f"Appended instructions may have {MOST_TEXT_CHARS} characters in all.",
+                code="invalid_value",
+                param="content",
+            )
+        return replace(self, appended=appended)
+
     @property
     def coding(self) -> Coding:
         return self.format.coding
@@ -107,7 +120,7 @@ class LiveSettings:
     def for_session(self) -> SessionSettings:
         """What the session itself needs to know: one thinker both talks and does the work."""
         asked = self._responses
-        parts = (self.instructions, asked.instructions)
+        parts = (self.instructions, asked.instructions, self.appended)
         return SessionSettings(
             instructions="\n\n".join(part for part in parts if part),
             turns=LIVE_TURNS,
