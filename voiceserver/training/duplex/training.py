@@ -144,7 +144,7 @@ class PolicyTraining:
 @torch.no_grad()
 def forecasts(policy: DuplexPolicy, features: Tensor) -> tuple[Tensor, Tensor]:
     """Logits for whole dialogues: float16 [N, T, F] -> [N, T, 6], [N, T, 5]."""
-    parts = torch.split(features, 32)  # type: ignore[no-untyped-call]
+    parts = torch.split(features, 32)
     pairs = [policy(part.float(), policy.state(len(part)))[:2] for part in parts]
     return torch.cat([user for user, _ in pairs]), torch.cat([own for _, own in pairs])
 
