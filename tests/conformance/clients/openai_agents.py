@@ -10,8 +10,8 @@ import kit
 
 os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
 
-from agents import function_tool  # noqa: E402
-from agents.realtime import RealtimeAgent, RealtimeRunner  # noqa: E402
+from agents import function_tool
+from agents.realtime import RealtimeAgent, RealtimeRunner
 
 called: list[str] = []
 
