@@ -102,3 +102,27 @@ def test_spirit_lms_quantiser_is_read(folder: Path, tmp_path: Path) -> None:
     torch.save({"model_weight": weights}, spoilt / "quantizer.pt")
     with pytest.raises(AssetError, match="three layers"):
         HubertUnits.load(spoilt, 1, False, CPU)
+
+
+def test_chunk_by_chunk_against_the_whole(hubert: HubertUnits) -> None:
+    """Random weights, so only the way is tested: what is before the context has no say; with all of
+    the past and of the future there it is the whole; without the future most units still agree."""
+    sound = noise(40, 5)
+    whole = hubert(sound)[0]
+    context, count = 20, 4
+
+    def live(sound: Tensor, end: int, after: int = 0) -> Tensor:
+        """Units [end - count, end), told from `context` units before and `after` after them."""
+        begin = max(0, end - count - context)
+        window = sound[:, begin * UNIT_SAMPLES : (end + after) * UNIT_SAMPLES]
+        place = end - count - begin
+        return hubert(window)[0, place : place + count]
+
+    assert live(sound, 24, after=16).tolist() == whole[20:24].tolist()  # all of it is in the window
+    changed = sound.clone()
+    changed[:, : 4 * UNIT_SAMPLES] = 0.3
+    assert live(changed, 28).tolist() == live(sound, 28).tolist()
+    pieces = torch.cat([live(sound, end) for end in range(count, 41, count)])
+    assert len(pieces) == len(whole)
+    agreement = (pieces == whole).float().mean().item()
+    assert 0.2 < agreement < 1.0, agreement  # by chance it would be a five-hundredth
