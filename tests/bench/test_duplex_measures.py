@@ -150,6 +150,11 @@ def test_a_dip_is_no_stop() -> None:
     assert _over("backchannel", Happening("backchannel", 3.0, 3.5), before).dips_s == ()
 
 
+def test_a_gap_when_the_event_begins_does_not_hide_a_stop() -> None:
+    stuttering = _reply((1.0, 2.9), (3.1, 3.3), status="cancelled", done_s=3.3)
+    assert _over("noise", Happening("noise", 3.0, 3.4), stuttering).stopped
+
+
 def test_scenes_that_did_not_run_say_nothing() -> None:
     noise = Happening("noise", 3.0, 3.4)
     with pytest.raises(NotRun, match="was not speaking"):

@@ -126,12 +126,12 @@ def _check(recording: Recording) -> None:
 
 
 def _spoken_over(recording: Recording, event: Happening) -> Heard:
-    """The reply that was heard when the event began."""
+    """The reply that was heard before the event began and after."""
     for reply in recording.replies:
         span = recording.audible(reply)
         if span is None or not span[0] < event.begin_s:
             continue
-        if any(begin <= event.begin_s < end for begin, end in reply.pieces):
+        if any(end > event.begin_s for _, end in reply.pieces):
             return reply
     early = any(reply.cut for reply in recording.replies)
     raise NotRun("the reply was cut before" if early else "the assistant was not speaking")
