@@ -13,7 +13,7 @@ from voiceserver.session.items import Item, spoken_by_user
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks, to_ms
 
-# Words that say "I am listening" and that Whisper understands from our voice ("Mm-hm." it does not).
+# Words that say "I am listening". Whisper understands each from our voice, but not "Mm-hm.".
 BACKCHANNELS = ("I see.", "Right.", "Okay.", "Yeah.")
 Commit = Callable[[Item, int, int], None]  # (item, start_sample, end_sample)
 
