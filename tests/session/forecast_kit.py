@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from math import inf
 from typing import TypeVar
 
 from voiceserver.clock import VAD_WINDOW_SAMPLES
@@ -51,11 +52,16 @@ def activity(sign: str, end_sample: int) -> m.SpeechActivity:
 class Call:
     """A session whose engine forecasts, and everything the session wanted done."""
 
-    def __init__(self, turns: TurnSettings = SEMANTIC, *, hears: bool = False) -> None:
+    def __init__(
+        self, turns: TurnSettings = SEMANTIC, *, hears: bool = False, paced: bool = False
+    ) -> None:
         numbers = count()
         settings = SessionSettings(turns=turns, instructions="")
         self.session = Session("s", settings, Limits(), lambda p: f"{p}{next(numbers)}")
         self.session.engine_ready(RATE_HZ, hears_audio=hears)
+        if not paced:
+            self.session.speaker.lead_s = inf
+        self.due_s: list[float] = []  # reminders
         self.effects: list[n.Effect] = []
         self.said: list[m.AudioDelta] = []  # all sound that the engine has made
         self.engine_ended = ""  # the newest reply of which the engine has said its last word
@@ -67,7 +73,7 @@ class Call:
     def hear(self, picture: str) -> None:
         """Windows, a sign each; see SIGNS."""
         for sign in picture:
-            self.now_s += WINDOW_S
+            self.pass_time(WINDOW_S)
             self.session.audio(b"\0\0" * VAD_WINDOW_SAMPLES, self.now_s)
             self.listened += VAD_WINDOW_SAMPLES
             self.say(activity(sign, self.listened))
@@ -116,7 +122,19 @@ class Call:
     # --- what the session wanted -----------------------------------------------------------------
 
     def take(self) -> None:
-        self.effects += self.session.drain()
+        new = self.session.drain()
+        self.effects += new
+        self.due_s += [self.now_s + e.in_s for e in new if isinstance(e, n.Remind)]
+
+    def pass_time(self, seconds: float) -> None:
+        """Reminders come when they are due, as timers bring them."""
+        until_s = self.now_s + seconds
+        while (due := min(self.due_s, default=inf)) <= until_s:
+            self.due_s.remove(due)
+            self.now_s = max(self.now_s, due)
+            self.session.reminded(self.now_s)
+            self.take()
+        self.now_s = until_s
 
     def told(self, kind: type[Kind]) -> list[Kind]:
         told = [e.message for e in self.effects if isinstance(e, n.TellEngine)]

@@ -89,7 +89,7 @@ def test_a_doubted_reply_is_passed_on_whole_and_in_order_or_ended_once(steps: li
     take(call, "END")
     check(call)
     active = call.session.speaker.active
-    assert active is None or active.kept_back is None
+    assert active is None or active.doubted_s is None
     if active is not None:
         made = [a.pcm16 for a in call.said if a.response_id == active.response_id]
         got = [

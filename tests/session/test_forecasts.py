@@ -98,7 +98,7 @@ def test_in_doubt_nothing_is_passed_on_and_nothing_is_lost_when_it_was_nothing()
     before = call.passed_on()
     call.reply(4)
     assert call.passed_on() == before
-    call.hear("bbb")
+    call.hear("bbbb")
     assert call.passed_on() == frames(call)
     call.reply(2)
     call.end_reply()
@@ -122,8 +122,10 @@ def test_a_doubt_that_becomes_an_interruption_drops_what_was_kept_back() -> None
     assert started.start_ms == pytest.approx(onset_ms - 300, abs=1), "from the first sound on"
 
 
-@pytest.mark.parametrize(("sound", "interrupts"), [("d" * 20, False), ("l" * 20, True)])
-def test_a_doubt_ends_soon_as_whatever_is_likelier(sound: str, interrupts: bool) -> None:
+@pytest.mark.parametrize(("sound", "interrupts"), [("d" * 40, False), ("l" * 40, True)])
+def test_a_doubt_whose_words_are_not_read_ends_as_whatever_is_likelier(
+    sound: str, interrupts: bool
+) -> None:
     call = speaking()
     call.hear(sound)
     assert (len(call.noticed(n.SpeechStarted)) == 2) == interrupts
@@ -135,7 +137,7 @@ def test_the_same_sound_is_doubted_once() -> None:
     call = speaking()
     call.hear("d" * 14)
     call.reply(20)
-    call.hear("d" * 30)
+    call.hear("d" * 40)
     assert len(call.noticed(n.Remind)) == 1
     call.hear("." * 20 + "dd")
     assert len(call.noticed(n.Remind)) == 2
@@ -147,7 +149,8 @@ def test_a_reply_whose_end_was_kept_back_ends_once() -> None:
     call.reply(2)
     call.end_reply()
     assert not call.noticed(n.ReplyDone)
-    call.hear("...")
+    call.hear("....")
+    call.read("")
     assert len(call.noticed(n.ReplyDone)) == 1
     assert call.passed_on() == frames(call)
 
@@ -187,9 +190,10 @@ def test_in_doubt_the_clock_of_what_was_heard_stands_still_once_the_client_runs_
     call = speaking()
     call.hear("dd")
     call.reply(3)
+    call.due_s.clear()  # no timer comes
     call.now_s += 1.2  # longer than all that was sent
     assert call.session.speaker.playout.heard_s(call.now_s) == pytest.approx(12 * FRAME_S)
-    call.hear("bbb")
+    call.hear("bbbb")
     assert call.session.speaker.playout.heard_s(call.now_s) == pytest.approx(12 * FRAME_S)
     assert call.session.speaker.playout.unheard_s(call.now_s) >= 3 * FRAME_S
     assert not any(audio.late for audio in call.noticed(n.ReplyAudio)), "it was no engine's delay"

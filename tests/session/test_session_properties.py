@@ -327,7 +327,7 @@ class Conversing(RuleBasedStateMachine):
         assert self.session.ears._questions.open_readings <= len(self.asked)
         assert self.session.ears._questions.open_judgements <= 1
         active = self.session.speaker.active
-        assert active is None or len(active.kept_back or ()) <= 500
+        assert active is None or len(active.waiting) <= 500
         held = self.session.speaker.held
         assert held is None or len(held.held or ()) <= 500
 

@@ -189,6 +189,8 @@ class Ears:
 
     def recognised(self, answer: Recognised) -> list[EarEvent]:
         """The recogniser has answered."""
+        if self._questions.words_told(answer.request_id):
+            return self._words_told(None if answer.failed else answer.text)
         hearing = self._questions.read(answer.request_id)
         if hearing is None:
             return []
@@ -200,6 +202,13 @@ class Ears:
         if was_read or hearing.text is None:
             return []
         return self._if_read(hearing) if hearing.over else [ReadInPause(hearing)]
+
+    def _words_told(self, text: str | None) -> list[EarEvent]:
+        """What is said in a doubtful sound."""
+        events: list[EarEvent] = []
+        for event in self._detector.told(text) if self._detector else []:
+            events += self._turn_event(event)
+        return events
 
     def judged(self, answer: TurnEnd) -> list[EarEvent]:
         """The model of turn ends has answered."""
@@ -236,6 +245,8 @@ class Ears:
         match event:
             case turns.Doubted():
                 return [Doubt()]
+            case turns.AskWords(start_sample, end_sample):
+                self._questions.words(start_sample, end_sample)
             case turns.Dismissed():
                 return [DoubtOver()]
             case turns.Listened():

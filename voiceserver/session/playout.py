@@ -50,6 +50,11 @@ class Playout:
         """Seconds of sound sent but not yet heard."""
         return max(0.0, self._ends_s - now_s)
 
+    def ahead_s(self, now_s: float) -> float:
+        """Seconds of sound that the client holds and could throw away."""
+        jitter_s = 0.0 if self.reported else CLIENT_BUFFER_S
+        return max(0.0, self.unheard_s(now_s) - jitter_s)
+
     def heard_s(self, now_s: float) -> float:
         """Seconds of the newest item that have been heard."""
         if self.reported:

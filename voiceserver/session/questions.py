@@ -21,6 +21,7 @@ class Questions:
         self._newest = 0
         self._reading: dict[int, Hearing] = {}  # to the recogniser
         self._judging: dict[int, int] = {}  # to the model of turn ends: request -> end sample
+        self._words: int | None = None  # to the recogniser, about a doubtful sound
 
     @property
     def open_readings(self) -> int:
@@ -34,14 +35,28 @@ class Questions:
         """How to have parts of an utterance read."""
 
         def ask(start_sample: int, end_sample: int, final: bool) -> int:
-            request_id = self._request_id()
+            request_id = self._recognise(start_sample, end_sample, final)
             self._reading[request_id] = hearing
-            start = max(0, start_sample - self.engine_zero)
-            end = max(start, end_sample - self.engine_zero)
-            self._tell(Recognise(self._session_id, request_id, start, end, final))
             return request_id
 
         return ask
+
+    def _recognise(self, start_sample: int, end_sample: int, final: bool) -> int:
+        request_id = self._request_id()
+        start = max(0, start_sample - self.engine_zero)
+        end = max(start, end_sample - self.engine_zero)
+        self._tell(Recognise(self._session_id, request_id, start, end, final))
+        return request_id
+
+    def words(self, start_sample: int, end_sample: int) -> None:
+        """Have a doubtful sound read; an older such question is forgotten."""
+        self._words = self._recognise(start_sample, end_sample, final=True)
+
+    def words_told(self, request_id: int) -> bool:
+        """Whether this is the answer about the doubtful sound."""
+        told = request_id == self._words
+        self._words = None if told else self._words
+        return told
 
     def judge(self, first_sample: int, end_sample: int) -> None:
         """Ask whether a turn from `first_sample` on is complete; forget older such questions."""
@@ -68,6 +83,7 @@ class Questions:
         lost = list({id(h): h for h in self._reading.values() if h.over}.values())
         self._reading.clear()
         self._judging.clear()
+        self._words = None
         return lost
 
     def _request_id(self) -> int:

@@ -1,11 +1,11 @@
 """One reply on its way to the client: its text, its words, how much of each has been sent.
 
-Keeps transcript deltas in step with the sound. Holds no queue but the engine's messages of a reply
-that is still held back.
+Keeps transcript deltas in step with the sound.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from voiceserver.engine.messages import (
@@ -36,8 +36,8 @@ class Reply:
     marks: TurnMarks
     dialogue: tuple[ChatMessage, ...] | None = None  # None: not yet handed to the engine
     held: list[FromReply] | None = None  # a list: prepared on suspicion, the client knows nothing
-    kept_back: list[FromReply] | None = None  # a list: heard, but the user may be interrupting
-    doubted_s: float = 0.0  # since when
+    waiting: deque[FromReply] = field(default_factory=deque)  # kept back for a moment
+    doubted_s: float | None = None  # since when the user may be interrupting it
     over: bool = False  # the client has been told of its end
     item_begun: bool = False
     text: str = ""  # written so far

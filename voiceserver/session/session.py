@@ -213,6 +213,7 @@ class Session:
         """Take a message of the engine about this session."""
         match message:
             case SpeechActivity():
+                self.speaker.paced = message.forecast is not None
                 audible = self.speaker.playout.audible(now_s)
                 self._turns.heed(self.ears.windows(message, assistant_audible=audible), now_s)
                 self._turns.speaking_up.if_idle(now_s)
@@ -228,10 +229,8 @@ class Session:
             case TextDelta() | AudioDelta():
                 self.speaker.engine_said(message, now_s)
             case ResponseEnded():
-                was_active = self.speaker.active
-                self.speaker.engine_said(message, now_s)
-                if was_active is not None and self.speaker.active is None:
-                    self._turns.reply_over(now_s)
+                with self._turns.noticing_the_end(now_s):
+                    self.speaker.engine_said(message, now_s)
 
     def reminded(self, now_s: float) -> None:
         """The time of a Remind has passed."""

@@ -2,15 +2,23 @@
 
 At most one reply is under way. A held reply was prepared on suspicion that the user has finished;
 the client learns of it only when it is released. A doubted reply is being heard, but what comes of
-it is kept back while it is unclear whether the user interrupts. Ending a reply raises the epoch, so
-the engine's late output is dropped.
+it is kept back while it is unclear whether the user interrupts. For that to be heard soon, a paced
+speaker hands out no more sound than the client needs. Ending a reply raises the epoch, so the
+engine's late output is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from voiceserver.engine.messages import Cancel, ChatMessage, Released, Respond, TextDelta
+from voiceserver.engine.messages import (
+    AudioDelta,
+    Cancel,
+    ChatMessage,
+    Released,
+    Respond,
+    TextDelta,
+)
 from voiceserver.engine.tools import NO_TOOLS
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.delivery import Delivery
@@ -21,7 +29,9 @@ from voiceserver.session.settings import ReplyOptions
 from voiceserver.session.timing import TurnMarks
 
 # A reply is never kept back for longer: whoever doubts may have no more audio to judge by.
-MOST_DOUBT_S = 0.75
+MOST_DOUBT_S = 1.25
+LEAD_S = 0.1  # of sound that a paced client holds before it is given the next piece
+TIMER_ERROR_S = 0.02
 
 
 class Speaker:
@@ -35,6 +45,8 @@ class Speaker:
         put: Callable[[Effect], None],
     ) -> None:
         self.playout = Playout()
+        self.paced = False
+        self.lead_s = LEAD_S
         self.delivery = Delivery(conversation, self.playout, new_id, put)
         self._session_id = session_id
         self._conversation = conversation
@@ -42,6 +54,7 @@ class Speaker:
         self._put = put
         self._epoch = 0
         self._reply: Reply | None = None
+        self._due_s: float | None = None  # when a paced reply is to go on
 
     # --- what is going on --------------------------------------------------------------------
 
@@ -142,8 +155,8 @@ class Speaker:
         reply.answers_item_id, reply.marks = answers_item_id, marks
         self._put(ReplyCreated(reply.info("in_progress")))
         self._put(TellEngine(Released(self._session_id, reply.response_id)))
-        for message in waiting:
-            self._pass_on(reply, message, now_s, waited=True)
+        reply.waiting.extend(waiting)
+        self._hand_out(reply, now_s, waited=True)
 
     # --- from the engine ---------------------------------------------------------------------
 
@@ -158,40 +171,57 @@ class Speaker:
             reply.marks.first_text_s = now_s
         if reply.held is not None:
             reply.held.append(message)
-        elif reply.kept_back is not None:
-            reply.kept_back.append(message)
         else:
-            self._pass_on(reply, message, now_s, waited=False)
+            waited = bool(reply.waiting)
+            reply.waiting.append(message)
+            self._hand_out(reply, now_s, waited=waited)
 
-    def _pass_on(self, reply: Reply, message: FromReply, now_s: float, *, waited: bool) -> None:
-        self.delivery.pass_on(reply, message, now_s, waited=waited)
-        if reply.over:
-            self._reply = None
+    def _hand_out(self, reply: Reply, now_s: float, *, waited: bool) -> None:
+        """Let the client have what waits, unless there is doubt or it has enough."""
+        while reply.waiting and reply.doubted_s is None:
+            spare_s = self.playout.ahead_s(now_s) - self.lead_s
+            if self.paced and spare_s > 0 and isinstance(reply.waiting[0], AudioDelta):
+                self._remind(now_s, spare_s)
+                return
+            self.delivery.pass_on(reply, reply.waiting.popleft(), now_s, waited=waited)
+            if reply.over:
+                self._reply = None
+
+    def _remind(self, now_s: float, in_s: float) -> None:
+        if self._due_s is None or self._due_s <= now_s:
+            self._due_s = now_s + in_s
+            self._put(Remind(in_s))
+
+    def go_on_if_due(self, now_s: float) -> None:
+        """Time has passed: the client may need more of a paced reply."""
+        if self._due_s is not None and now_s >= self._due_s - TIMER_ERROR_S:
+            self._due_s = None
+            if self.active is not None:
+                self._hand_out(self.active, now_s, waited=True)
 
     # --- in doubt ----------------------------------------------------------------------------
 
     def doubt(self, now_s: float) -> None:
         """The user may be interrupting: keep back what comes, until `go_on` or `cancel`."""
         reply = self.active
-        if reply is None or reply.kept_back is not None:
+        if reply is None or reply.doubted_s is not None:
             return
         if reply.sent_s and reply.options.in_conversation:
-            reply.kept_back, reply.doubted_s = [], now_s
+            reply.doubted_s = now_s
             self._put(Remind(MOST_DOUBT_S))
 
     def go_on(self, now_s: float) -> None:
         """It was no interruption: the reply goes on where it was kept back."""
         reply = self.active
-        if reply is None or reply.kept_back is None:
+        if reply is None or reply.doubted_s is None:
             return
-        waiting, reply.kept_back = reply.kept_back, None
-        for message in waiting:
-            self._pass_on(reply, message, now_s, waited=True)
+        reply.doubted_s = None
+        self._hand_out(reply, now_s, waited=True)
 
     def doubted_for_s(self, now_s: float) -> float:
         """How long the active reply has been kept back; 0 if it is not."""
         reply = self.active
-        return 0.0 if reply is None or reply.kept_back is None else now_s - reply.doubted_s
+        return 0.0 if reply is None or reply.doubted_s is None else now_s - reply.doubted_s
 
     # --- ending ------------------------------------------------------------------------------
 

@@ -43,6 +43,14 @@ class Doubted:
 
 
 @dataclass(frozen=True)
+class AskWords:
+    """Ask the recogniser what is said in a doubtful sound; `told` takes the answer."""
+
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
 class Dismissed:
     """What was doubted is no interruption."""
 
@@ -52,4 +60,6 @@ class Listened:
     """A good listener would now say "mm-hm": the user is in a long turn."""
 
 
-TurnEvent = Began | Paused | Resumed | AskTurnEnd | Ended | Doubted | Dismissed | Listened
+TurnEvent = (
+    Began | Paused | Resumed | AskTurnEnd | Ended | Doubted | AskWords | Dismissed | Listened
+)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
@@ -26,11 +27,10 @@ from voiceserver.session.ears import Ears
 from voiceserver.session.hearing import Hearing
 from voiceserver.session.items import Item, spoken_by_user
 from voiceserver.session.reply import Reply
-from voiceserver.session.speaker import MOST_DOUBT_S, Speaker
+from voiceserver.session.speaker import MOST_DOUBT_S, TIMER_ERROR_S, Speaker
 from voiceserver.session.speaking_up import SpeakingUp
 from voiceserver.session.timing import TurnMarks, to_ms, to_samples
 
-_TIMER_ERROR_S = 0.02
 # Who goes on so soon after the end of a turn, and heard so little of the answer, had not finished.
 _GOES_ON_SAMPLES = to_samples(2500)
 _HARDLY_S, _HARDLY_WORDS = 1.0, 3
@@ -97,15 +97,23 @@ class TurnTaking:
 
     def go_on(self, now_s: float) -> None:
         """Nobody has interrupted."""
+        with self.noticing_the_end(now_s):
+            self._speaker.go_on(now_s)
+
+    @contextmanager
+    def noticing_the_end(self, now_s: float) -> Iterator[None]:
+        """What happens meanwhile may end the reply under way."""
         was_active = self._speaker.active
-        self._speaker.go_on(now_s)
+        yield
         if was_active is not None and self._speaker.active is None:
             self.reply_over(now_s)
 
     def reminded(self, now_s: float) -> None:
-        """A doubt has lasted long enough, whatever more is heard."""
-        if self._speaker.doubted_for_s(now_s) >= MOST_DOUBT_S - _TIMER_ERROR_S:
+        """A doubt has lasted long enough, whatever more is heard, or a reply is to go on."""
+        if self._speaker.doubted_for_s(now_s) >= MOST_DOUBT_S - TIMER_ERROR_S:
             self.go_on(now_s)
+        with self.noticing_the_end(now_s):
+            self._speaker.go_on_if_due(now_s)
 
     def _speech_began(self, hearing: Hearing, now_s: float) -> None:
         self.speaking_up.idle_since_s = None
