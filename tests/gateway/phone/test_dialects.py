@@ -93,7 +93,7 @@ async def test_a_call(talkative: Gateway, provider: str) -> None:
         await socket.send(json.dumps(START[provider]))
         await spoken_turn(socket, provider)
         heard_s = 0.0
-        while heard_s < 0.7:  # word0 ends at 0.35 s, the middle of word1 is at 0.575 s
+        while heard_s < 1.8:  # four words: of less the reply would be taken back
             [*_, media] = await until(socket, sound)
             heard_s += len(base64.b64decode(media["media"]["payload"])) / 8000
             check_sound(provider, media)

@@ -96,7 +96,7 @@ class HubertUnits:
         from transformers import HubertModel
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         if read_json(folder / "config.json").get("model_type") != "hubert":
             raise AssetError(f"{folder / 'config.json'} is not of a HuBERT")
         try:
