@@ -35,6 +35,14 @@ def test_what_may_be_a_hum_misheard_needs_a_likely_forecast(text: str, enough: f
     assert not takes_floor(text, enough - 0.01)
 
 
+def test_our_own_words_coming_back_are_no_interruption() -> None:
+    ours = "The lighthouse keeper climbed the stairs, and what he saw was the sea."
+    assert not takes_floor("keeper climbed the stays and what he", 1.0, ours)
+    assert not takes_floor("Lighthouse", 1.0, ours)
+    assert takes_floor("And what was the name of the keeper?", 0.3, ours)
+    assert takes_floor("Stop.", 0.3, ours + " He did not stop.")
+
+
 def doubting(sound: str) -> tuple[Call, m.Recognise]:
     """The assistant speaks, and something is heard that is over, or long."""
     call = Call()
@@ -58,6 +66,14 @@ def test_a_short_sound_is_judged_by_its_words_once_it_is_over(text: str, stops: 
     assert interrupted(call) == stops
     call.reply(2)
     assert (len(call.passed_on()) == 11) == (not stops)
+
+
+def test_a_sound_that_repeats_our_words_lets_us_go_on() -> None:
+    call, _ = doubting("l" * 8 + "....")
+    call.read("two three four five")
+    assert not call.noticed(n.ReplyDone)
+    call.reply(2)
+    assert len(call.passed_on()) == 11
 
 
 def test_the_whole_sound_is_read() -> None:

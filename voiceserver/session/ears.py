@@ -187,10 +187,10 @@ class Ears:
                 hearing.look(end, self._questions.reading(hearing))
         return events
 
-    def recognised(self, answer: Recognised) -> list[EarEvent]:
-        """The recogniser has answered."""
+    def recognised(self, answer: Recognised, ours: str) -> list[EarEvent]:
+        """The recogniser has answered, while the assistant says `ours`."""
         if self._questions.words_told(answer.request_id):
-            return self._words_told(None if answer.failed else answer.text)
+            return self._words_told(None if answer.failed else answer.text, ours)
         hearing = self._questions.read(answer.request_id)
         if hearing is None:
             return []
@@ -203,10 +203,10 @@ class Ears:
             return []
         return self._if_read(hearing) if hearing.over else [ReadInPause(hearing)]
 
-    def _words_told(self, text: str | None) -> list[EarEvent]:
+    def _words_told(self, text: str | None, ours: str) -> list[EarEvent]:
         """What is said in a doubtful sound."""
         events: list[EarEvent] = []
-        for event in self._detector.told(text) if self._detector else []:
+        for event in self._detector.told(text, ours) if self._detector else []:
             events += self._turn_event(event)
         return events
 

@@ -5,6 +5,8 @@ The words are a small recogniser's, of a sound of less than a second: a hum may 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -23,16 +25,32 @@ FLOOR = _words(
 )
 SENTENCE_WORDS = 4  # so many, not all of them a listener's, are no hum misheard
 PHRASE_WORDS = 2
+OUR_SHARE = 0.5  # of the pairs of words: our own voice is often misheard
 
 
-def takes_floor(text: str, expected: float) -> bool:
-    """Whether somebody who said this wants to speak. `expected`: the policy's probability of it."""
-    words = [word for word in map(_plain, text.split()) if word]
-    if not words or LISTENING.issuperset(words):
+def takes_floor(text: str, expected: float, ours: str = "") -> bool:
+    """Whether somebody who said this wants to speak.
+
+    `expected` is the policy's probability of it, `ours` what we are saying: that is our own echo.
+    """
+    words = _plain_words(text)
+    if not words or LISTENING.issuperset(words) or _repeats(words, _plain_words(ours)):
         return False
     if not FLOOR.isdisjoint(words) or len(words) >= SENTENCE_WORDS:
         return True
     return expected >= (0.4 if len(words) > PHRASE_WORDS else 0.8)
+
+
+def _repeats(words: list[str], ours: list[str]) -> bool:
+    """Whether most of the words stand in our own text in the same order."""
+    if len(words) == 1:
+        return words[0] in ours and words[0] not in FLOOR
+    pairs, our_pairs = list(pairwise(words)), set(pairwise(ours))
+    return sum(pair in our_pairs for pair in pairs) >= OUR_SHARE * len(pairs)
+
+
+def _plain_words(text: str) -> list[str]:
+    return [word for word in map(_plain, text.split()) if word]
 
 
 def _plain(word: str) -> str:

@@ -132,12 +132,12 @@ class ForecastDetector(TurnDetector):
         start = max(self._onset_sample - READ_BEFORE_SAMPLES, self._free_from, 0)
         return AskWords(start, self._heard_until)
 
-    def told(self, text: str | None) -> list[TurnEvent]:
-        """Take the answer to an AskWords; None: it could not be read."""
+    def told(self, text: str | None, ours: str) -> list[TurnEvent]:
+        """Take the answer to an AskWords (None: it could not be read), and what we are saying."""
         if self._doubted_at is None or self._asked_until is None:
             return []
         likely = self._expected >= LIKELIER
-        if likely if text is None else takes_floor(text, self._expected):
+        if likely if text is None else takes_floor(text, self._expected, ours):
             return [self._interrupted()]
         if self._quiet and self._voiced_until <= self._asked_until:
             return [self._dismiss()]

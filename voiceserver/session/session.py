@@ -218,7 +218,9 @@ class Session:
                 self._turns.heed(self.ears.windows(message, assistant_audible=audible), now_s)
                 self._turns.speaking_up.if_idle(now_s)
             case Recognised():
-                self._turns.heed(self.ears.recognised(message), now_s)
+                active = self.speaker.active
+                ours = "" if active is None else active.text
+                self._turns.heed(self.ears.recognised(message, ours), now_s)
             case TurnEnd():
                 self._turns.heed(self.ears.judged(message), now_s)
             case AudioDelta() if self._engine_speaks_always:
