@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from voiceserver.gateway.live.session_config import SessionStartConfig, SessionUpdateConfig
-from voiceserver.gateway.realtime.client_events import InvalidEvent, invalid, read_object
+from voiceserver.gateway.realtime.client_events import checked, given_event_id, read_object
 from voiceserver.gateway.realtime.patches import Tolerant
 
 MOST_APPENDED_CHARS = 8192  # the protocol's 500 tokens, generously
@@ -98,18 +98,4 @@ _KNOWN = {
 def parse(frame: str | bytes) -> AnyClientEvent:
     """Read one event, or say in one line what is wrong with it."""
     body = read_object(frame)
-    given_id = body.get("event_id")
-    event_id = given_id[:512] if isinstance(given_id, str) else None
-    kind = body.get("type")
-    if not isinstance(kind, str) or kind not in _KNOWN:
-        known = ", ".join(sorted(_KNOWN))
-        raise InvalidEvent(
-            f"Invalid value: {repr(kind)[:100]}. Supported event types are: {known}.",
-            code="invalid_value" if isinstance(kind, str) else "missing_required_parameter",
-            param="type",
-            event_id=event_id,
-        )
-    try:
-        return _ADAPTER.validate_python(body)
-    except ValidationError as error:
-        raise invalid(error, event_id, within=1) from None
+    return checked(_ADAPTER, _KNOWN, body, given_event_id(body))

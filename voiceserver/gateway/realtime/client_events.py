@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -94,6 +94,9 @@ _ADAPTER: TypeAdapter[AnyClientEvent] = TypeAdapter(
 _KNOWN = {event.model_fields["type"].annotation.__args__[0] for event in AnyClientEvent.__args__}
 
 
+Event = TypeVar("Event")
+
+
 class InvalidEvent(ClientError):
     """An event that could not be read; knows the client's event_id where there was one."""
 
@@ -107,21 +110,31 @@ class InvalidEvent(ClientError):
 def parse(text: str | bytes) -> AnyClientEvent:
     """Read one event, or say in one line what is wrong with it."""
     body = read_object(text)
+    event_id = given_event_id(body)
+    return checked(_ADAPTER, _KNOWN, event_in_ga_names(body), event_id)
+
+
+def given_event_id(body: dict[str, Any]) -> str | None:
+    """The client's own name for the event, if it gave one."""
     given_id = body.get("event_id")
-    event_id = given_id[:512] if isinstance(given_id, str) else None
-    body = event_in_ga_names(body)
+    return given_id[:512] if isinstance(given_id, str) else None
+
+
+def checked(
+    adapter: TypeAdapter[Event], known: set[str], body: dict[str, Any], event_id: str | None
+) -> Event:
+    """The event of a protocol that this object is; raises InvalidEvent."""
     kind = body.get("type")
-    if not isinstance(kind, str) or kind not in _KNOWN:
+    if not isinstance(kind, str) or kind not in known:
         shown = repr(kind)[:100]
-        known = ", ".join(sorted(_KNOWN))
         raise InvalidEvent(
-            f"Invalid value: {shown}. Supported event types are: {known}.",
+            f"Invalid value: {shown}. Supported event types are: {', '.join(sorted(known))}.",
             code="invalid_value" if isinstance(kind, str) else "missing_required_parameter",
             param="type",
             event_id=event_id,
         )
     try:
-        return _ADAPTER.validate_python(body)
+        return adapter.validate_python(body)
     except ValidationError as error:
         raise invalid(error, event_id, within=1) from None
 
