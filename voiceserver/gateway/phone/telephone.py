@@ -18,7 +18,7 @@ from voiceserver.audio.resample import StreamingResampler
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.errors import ClientError
 from voiceserver.gateway.codings import Coding
-from voiceserver.gateway.line import Line, new_id
+from voiceserver.gateway.line import CLOSE_NORMAL, Line, new_id
 from voiceserver.gateway.phone.keypad import Keypad
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part
@@ -105,6 +105,7 @@ class Telephone:
 class PhoneLine(Line):
     """A call. The transport adds how sound gets to the caller, and how it is stopped."""
 
+    can_transfer = False
     _telephone: Telephone
 
     @abstractmethod
@@ -114,6 +115,14 @@ class PhoneLine(Line):
     @abstractmethod
     def hush(self) -> None:
         """Let nothing more be heard of what was queued."""
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self.end(CLOSE_NORMAL, "the assistant has hung up")
+
+    async def transfer(self, target: str) -> None:
+        """Hand the caller over to somebody else, who then has them; raises ClientError."""
+        raise ClientError("This line cannot transfer calls.", code="transfer_not_possible")
 
     def now_s(self) -> float:
         return self._services.clock.now_s()
