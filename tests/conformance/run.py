@@ -26,15 +26,20 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "gateway")]
 
 from environments import node_environment, python_environment  # noqa: E402
+from results import STEPS, is_good, table, with_card, write  # noqa: E402
 from thinker import running_thinker  # noqa: E402
+from tls import tls_proxy  # noqa: E402
 
 from voiceserver.bench.server import server_at  # noqa: E402
 from voiceserver.bench.voices import VOICES, speak  # noqa: E402
 
-STEPS = ("spoken", "typed", "interruption", "tool")
 CLIENT_S = 400.0  # the longest that one client may take
-QUESTION = "What is the capital of France?"
-INTERRUPTION = "Stop! What is the capital of Italy?"
+SOUNDS = {  # what the user says, and in which voice
+    "question": ("What is the capital of France?", 0),
+    "interruption": ("Stop! What is the capital of Italy?", 1),
+    "story": ("Tell me a long story about a dog, a cat and the sea.", 0),
+    "weather": ("What is the weather in Rome?", 0),
+}
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,20 @@ class Client:
     options: dict[str, str] = field(default_factory=dict)
 
 
+OPENAI_NODE = ("openai@7.57.0", "ws@8.23.0")
 CLIENTS = (
     Client("openai-realtime", "openai_realtime.py", ("openai[realtime]==3.54.0",), False, "openai"),
     Client("openai-agents", "openai_agents.py", ("openai-agents==0.24.0",)),
     Client("openai-live", "openai_live.py", ("openai[realtime]==3.54.0",), False, "openai"),
+    Client("openai-node-ws", "openai_ws.mjs", OPENAI_NODE, True, "openai-node"),
+    Client(
+        "openai-node-websocket",
+        "openai_websocket.mjs",
+        OPENAI_NODE,
+        True,
+        "openai-node",
+        {"NODE_OPTIONS": "--experimental-websocket"},  # for Node 20
+    ),
 )
 
 
@@ -65,16 +80,16 @@ def environment_command(client: Client) -> list[str]:
     return ["node", str(node_environment(name, client.packages) / script.name)]
 
 
-def run(client: Client, url: str, sounds: Path, patience_s: float) -> dict[str, Any]:
+def run(client: Client, url: str, folder: Path, patience_s: float) -> dict[str, Any]:
     """What became of each step."""
     command = environment_command(client)
     if client.script.endswith(".mjs"):  # modules are looked for beside the script
         for part in (HERE / "clients").glob("*.mjs"):
             Path(command[1]).with_name(part.name).write_text(part.read_text())
     command += [f"--url={url}", f"--patience={patience_s}"]
-    command += [f"--{name}={sounds / name}.wav" for name in ("question", "interruption")]
+    command += [f"--{name}={folder / name}.wav" for name in SOUNDS]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI")}
-    environment |= client.options
+    environment |= client.options | {"NODE_EXTRA_CA_CERTS": str(folder / "certificate.pem")}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=CLIENT_S, env=environment
@@ -84,35 +99,25 @@ def run(client: Client, url: str, sounds: Path, patience_s: float) -> dict[str, 
         output = f"{error.stdout!r}\nit did not end within {CLIENT_S:g} s"
     for line in output.splitlines():
         if line.startswith("VERDICT "):
-            verdict: dict[str, Any] = json.loads(line.removeprefix("VERDICT "))
-            if set(verdict["results"].values()) != {"ok"}:
+            verdict = {"name": client.name} | json.loads(line.removeprefix("VERDICT "))
+            if not is_good(verdict):
                 print(output, file=sys.stderr)
             return verdict
     print(output, file=sys.stderr)
     last = output.strip().splitlines()[-1:] or ["no output"]
-    return {"client": client.name, "versions": {}, "results": dict.fromkeys(STEPS, last[0][:200])}
+    results = dict.fromkeys(STEPS, last[0][:200])
+    return {"name": client.name, "client": client.name, "versions": {}, "results": results}
 
 
 def write_sounds(folder: Path) -> None:
     """The user's voice: int16 at 24 kHz."""
-    for name, text, voice in (("question", QUESTION, 0), ("interruption", INTERRUPTION, 1)):
+    for name, (text, voice) in SOUNDS.items():
         samples = (np.asarray(speak(text, VOICES[voice])) * 32767).astype("<i2")
         with wave.open(str(folder / f"{name}.wav"), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(24_000)
             file.writeframes(samples.tobytes())
-
-
-def table(verdicts: list[dict[str, Any]]) -> str:
-    """Markdown."""
-    rows = [f"| client | versions | {' | '.join(STEPS)} |", "|---" * (2 + len(STEPS)) + "|"]
-    for verdict in verdicts:
-        versions = ", ".join(f"{name} {number}" for name, number in verdict["versions"].items())
-        results = (verdict["results"].get(step, "not tried") for step in STEPS)
-        cells = (result.replace("|", "/").replace("\n", " ") for result in results)
-        rows.append(f"| {verdict['client']} | {versions} | {' | '.join(cells)} |")
-    return "\n".join(rows)
 
 
 @contextmanager
@@ -139,10 +144,15 @@ def main() -> None:
     given = parser.parse_args()
     chosen = [client for client in CLIENTS if not given.names or client.name in given.names]
     verdicts = []
-    with tempfile.TemporaryDirectory() as folder, server(given.engine) as page:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(given.engine) as page,
+        tls_proxy(page, Path(folder)) as https,
+    ):
         write_sounds(Path(folder))
         for client in chosen:
-            verdicts.append(run(client, f"{page}/v1", Path(folder), given.patience))
+            url = f"{https if client.tls else page}/v1"
+            verdicts.append(run(client, url, Path(folder), given.patience))
             print(json.dumps(verdicts[-1]), flush=True)
     text = table(verdicts)
     print(text)

@@ -33,13 +33,14 @@ WEATHER_FUNCTION = {
 }
 DEGREES = "20 degrees"
 LOUD = 300  # of 32768
+NOT_THERE = "not in this client"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True, help="http://host:port/v1")
-    parser.add_argument("--question", required=True, help="a WAV at 24 kHz")
-    parser.add_argument("--interruption", required=True, help="a WAV at 24 kHz")
+    for name in ("question", "interruption", "story", "weather"):
+        parser.add_argument(f"--{name}", required=True, help="a WAV at 24 kHz")
     parser.add_argument("--patience", type=float, default=60.0)
     return parser.parse_args()
 
@@ -74,9 +75,9 @@ class Verdicts:
             traceback.print_exc()
             self.results[name] = f"{type(error).__name__}: {error}"[:300]
 
-    def print(self) -> None:
+    def print(self, note: str = "") -> None:
         verdict = {"client": self._client, "versions": self._versions, "results": self.results}
-        print("VERDICT " + json.dumps(verdict), flush=True)
+        print("VERDICT " + json.dumps(verdict | {"note": note}), flush=True)
 
 
 class Seen:

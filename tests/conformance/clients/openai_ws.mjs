@@ -1,0 +1,7 @@
+// openai-node, `OpenAIRealtimeWS`: the socket of the package ws, the key in a header.
+
+import { OpenAIRealtimeWS } from "openai/realtime/ws";
+
+import { hold } from "./openai_call.mjs";
+
+await hold("openai-node ws", (client) => new OpenAIRealtimeWS({ model: "nano" }, client));
