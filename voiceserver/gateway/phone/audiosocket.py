@@ -18,7 +18,6 @@ RATES_HZ = {
     0x17: 96_000,
     0x18: 192_000,
 }
-FRAME_S = 0.02
 _HEADER = struct.Struct(">BH")
 
 
