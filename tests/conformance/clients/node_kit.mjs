@@ -10,7 +10,7 @@ export function given() {
   for (const name of ["url", "question", "interruption", "patience"]) {
     options[name] = { type: "string" };
   }
-  const { values } = parseArgs({ options });
+  const { values } = parseArgs({ options, strict: false });
   return { ...values, patience: Number(values.patience ?? 60) };
 }
 

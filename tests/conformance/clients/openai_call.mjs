@@ -46,8 +46,10 @@ class Call {
     return this.ask({ type: "message", role: "user", content });
   }
 
+  /** A reply that was heard and not interrupted. */
   async answered(since) {
-    const [{ response }] = await this.until("response.done", since);
+    const isOver = (event) => event.type === "response.done" && event.response.status !== "cancelled";
+    const { response } = this.seen.events[await this.seen.until(isOver, since)];
     check(response.status === "completed", response);
     let bytes = 0;
     for (const event of this.seen.events.slice(since)) {
