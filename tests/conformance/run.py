@@ -54,11 +54,15 @@ class Client:
     options: dict[str, str] = field(default_factory=dict)
 
 
+PIPECAT = ("pipecat-ai[openai]==1.14.0",)
 OPENAI_NODE = ("openai@7.57.0", "ws@8.23.0")
+AGENTS_JS = ("@openai/agents-realtime@0.20.0", "zod@4.6.7", "playwright-core@1.65.1")
 CLIENTS = (
     Client("openai-realtime", "openai_realtime.py", ("openai[realtime]==3.54.0",), False, "openai"),
     Client("openai-agents", "openai_agents.py", ("openai-agents==0.24.0",)),
     Client("openai-live", "openai_live.py", ("openai[realtime]==3.54.0",), False, "openai"),
+    Client("pipecat-realtime", "pipecat_realtime.py", PIPECAT, False, "pipecat"),
+    Client("pipecat-live", "pipecat_live.py", PIPECAT, False, "pipecat"),
     Client("openai-node-ws", "openai_ws.mjs", OPENAI_NODE, True, "openai-node"),
     Client(
         "openai-node-websocket",
@@ -67,6 +71,11 @@ CLIENTS = (
         True,
         "openai-node",
         {"NODE_OPTIONS": "--experimental-websocket"},  # for Node 20
+    ),
+    Client("openai-agents-js-websocket", "agents_websocket.mjs", AGENTS_JS, False, "agents-js"),
+    Client("openai-agents-js-webrtc", "agents_webrtc.mjs", AGENTS_JS, False, "agents-js"),
+    Client(
+        "openai-agents-js-browser", "agents_browser_websocket.mjs", AGENTS_JS, False, "agents-js"
     ),
 )
 
@@ -152,14 +161,12 @@ def main() -> None:
         write_sounds(Path(folder))
         for client in chosen:
             url = f"{https if client.tls else page}/v1"
-            verdicts.append(run(client, url, Path(folder), given.patience))
+            verdicts.append(with_card(run(client, url, Path(folder), given.patience), given.engine))
             print(json.dumps(verdicts[-1]), flush=True)
-    text = table(verdicts)
-    print(text)
+    print(table(verdicts))
     if given.write is not None:
-        given.write.write_text(f"# Stock clients, model {given.engine}\n\n{text}\n")
-    good = all(result == "ok" for v in verdicts for result in v["results"].values())
-    sys.exit(0 if good else 1)
+        write(given.write, verdicts, [client.name for client in CLIENTS])
+    sys.exit(0 if all(map(is_good, verdicts)) else 1)
 
 
 if __name__ == "__main__":
