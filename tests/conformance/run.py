@@ -55,6 +55,7 @@ class Client:
 
 
 PIPECAT = ("pipecat-ai[openai]==1.14.0",)
+LIVEKIT = ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9")
 OPENAI_NODE = ("openai@7.57.0", "ws@8.23.0")
 AGENTS_JS = ("@openai/agents-realtime@0.20.0", "zod@4.6.7", "playwright-core@1.65.1")
 CLIENTS = (
@@ -63,6 +64,8 @@ CLIENTS = (
     Client("openai-live", "openai_live.py", ("openai[realtime]==3.54.0",), False, "openai"),
     Client("pipecat-realtime", "pipecat_realtime.py", PIPECAT, False, "pipecat"),
     Client("pipecat-live", "pipecat_live.py", PIPECAT, False, "pipecat"),
+    Client("livekit-realtime", "livekit_realtime.py", LIVEKIT, False, "livekit"),
+    Client("livekit-live", "livekit_live.py", LIVEKIT, False, "livekit"),
     Client("openai-node-ws", "openai_ws.mjs", OPENAI_NODE, True, "openai-node"),
     Client(
         "openai-node-websocket",

@@ -1,0 +1,59 @@
+"""LiveKit agents, `openai.realtime.GPTLiveModel` in an `AgentSession`; Responses delegation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import kit
+from livekit.plugins.openai.realtime import GPTLiveModel
+from livekit_kit import NOTE, Bot, called
+
+
+class Call:
+    def __init__(self, bot: Bot, given: object) -> None:
+        self.bot, self.given = bot, given
+
+    async def spoken(self) -> None:
+        heard_s = self.bot.mouth.loud_s
+        self.bot.microphone.say(kit.sound(self.given.question))
+        await self.bot.recorded("user", "capital")
+        await self.bot.recorded("assistant", "heard you")
+        assert self.bot.mouth.loud_s > heard_s + 0.5, "no sound"
+
+    async def typed(self) -> None:
+        heard_s = self.bot.mouth.loud_s
+        self.bot.session.generate_reply(user_input=kit.TYPED)
+        await self.bot.recorded("assistant", "heard you")
+        assert self.bot.mouth.loud_s > heard_s + 0.5, "no sound"
+
+    async def interruption(self) -> None:
+        self.bot.session.generate_reply(user_input=kit.STORY)
+        await self.bot.speaks()
+        self.bot.microphone.say(kit.sound(self.given.interruption))
+        story = await self.bot.recorded("assistant", "once")
+        assert len(story.text_content.split()) < 60, story
+        await self.bot.recorded("user", "Italy")
+        await self.bot.recorded("assistant", "heard you")
+
+    async def tool(self) -> None:
+        self.bot.session.generate_reply(user_input=kit.WEATHER)
+        await self.bot.recorded("assistant", kit.DEGREES)
+        assert called == ["Rome"], called
+
+
+async def main() -> None:
+    given = kit.arguments()
+    verdicts = kit.Verdicts(
+        "LiveKit GPTLiveModel",
+        "livekit-agents",
+        "livekit-plugins-openai",
+        patience_s=given.patience,
+    )
+    model = GPTLiveModel(base_url=given.url, api_key="none")
+    bot = Bot(model)
+    await bot.run(Call(bot, given), verdicts)
+    await model.aclose()
+    verdicts.print(NOTE)
+
+
+asyncio.run(main())
