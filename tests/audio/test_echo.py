@@ -149,3 +149,46 @@ def test_what_was_played_can_be_read_beside_each_window_until_it_is_hushed() -> 
     assert np.array_equal(tracker.spoken(11_264)[:256], sound[512:768])
     assert not tracker.spoken(11_264)[256:].any()
     assert not tracker.spoken(11_776).any()
+
+
+def test_what_was_held_back_is_read_beside_later_windows() -> None:
+    tracker = EchoTracker(16_000)
+    sound = np.arange(1, 4097, dtype=np.float32)
+    tracker.played(sound[:2048], 10_240, 0.0)
+    tracker.held_back(14_336, 3072)  # silent since 11264
+    tracker.played(sound[2048:], 12_288, 0.001)  # its maker knows nothing of that
+    assert np.array_equal(tracker.spoken(11_264), sound[512:1024])
+    for end in range(11_776, 14_337, 512):
+        assert not tracker.spoken(end).any()
+    heard = [tracker.spoken(end) for end in range(14_848, 14_848 + 6 * 512, 512)]
+    assert np.array_equal(np.concatenate(heard), sound[1024:4096])
+
+
+def test_a_gap_is_no_jitter_when_sound_begins_anew() -> None:
+    tracker = EchoTracker(16_000)
+    ones = np.ones(512, np.float32)
+    tracker.played(ones, 5120, 0.0)
+    tracker.played(ones, 6144, 0.0)  # made too late: the loudspeaker waited for it
+    assert [tracker.spoken(end).mean() for end in (5632, 6144, 6656)] == [1.0, 0.0, 1.0]
+    tracker.played(ones, 6500, 0.02)  # 164 samples of jitter
+    assert tracker.spoken(7168).all()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_echo_is_known_at_once_when_a_reply_goes_on_after_it_was_held_back(
+    reply: Floats, told: bool
+) -> None:
+    held, at = 19_200, 32_000  # 1.2 s: more than any delay that is searched
+    length = len(reply) + held
+    heard = np.concatenate([reply[:at], np.zeros(held, np.float32), reply[at:]])
+    echo = in_a_room(heard, 0.1, -20.0, length)
+    tracker = EchoTracker(16_000)
+    tracker.played(reply, 0, 0.0)
+    found = []
+    for end in range(512, min(length, at + held + 16_000), 512):
+        if told and end == (at + held) // 512 * 512:
+            tracker.held_back(at + held, held)
+        found.append(tracker.likeness(end, echo[end - 512 : end]))
+    after = np.array(found)[(at + held) // 512 :]
+    voiced = loud(echo, 2e-3)[(at + held) // 512 :][: len(after)]
+    assert (np.median(after[voiced]) > 0.5) == told

@@ -43,6 +43,7 @@ class WordFamily:
     turns: list[tuple[int, int, tuple[ChatMessage, ...]]] = field(default_factory=list)
     heard_from_us: list[tuple[int, int, float]] = field(default_factory=list)  # samples, begins in
     hushed_slots: list[int] = field(default_factory=list)
+    held_back_s: list[tuple[int, float]] = field(default_factory=list)
     gathers: bool = False
     fail: set[str] = field(default_factory=set)  # names of methods that raise
 
@@ -120,6 +121,9 @@ class WordFamily:
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         assert begins_in_s >= 0.0
         self.heard_from_us.append((slot, len(samples), begins_in_s))
+
+    def held_back(self, slot: int, silent_s: float) -> None:
+        self.held_back_s.append((slot, silent_s))
 
     def hushed(self, slot: int) -> None:
         self.hushed_slots.append(slot)

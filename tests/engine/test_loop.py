@@ -14,6 +14,7 @@ from voiceserver.engine.messages import (
     CloseSession,
     EndReason,
     FromEngine,
+    HeldBack,
     OpenSession,
     PredictTurnEnd,
     Recognise,
@@ -288,13 +289,14 @@ def test_what_is_prepared_and_given_up_was_never_heard() -> None:
     assert bench.family.hushed_slots == []
 
 
-def test_a_cancelled_reply_leaves_a_silent_loudspeaker() -> None:
+def test_the_family_learns_when_its_loudspeaker_is_kept_silent() -> None:
     bench = Bench()
     bench.open("a", "b")
     bench.respond("b", "one two three four five six")
     bench.run(0.1)
-    bench.loop.put([Cancel("b", 0)])
+    bench.loop.put([HeldBack("b", 0.5), Cancel("b", 0)])
     bench.tick()
+    assert bench.family.held_back_s == [(1, 0.5)]
     assert bench.family.hushed_slots == [1]
 
 

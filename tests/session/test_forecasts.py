@@ -108,6 +108,16 @@ def test_in_doubt_nothing_is_passed_on_and_nothing_is_lost_when_it_was_nothing()
     assert len(call.noticed(n.SpeechStarted)) == 1
 
 
+def test_the_engine_learns_how_long_its_voice_was_kept_back() -> None:
+    call = speaking()
+    call.hear("dd")
+    unheard_s = call.session.speaker.playout.unheard_s(call.now_s)
+    assert unheard_s < MOST_DOUBT_S
+    call.pass_time(MOST_DOUBT_S)
+    [held] = call.told(m.HeldBack)
+    assert held.silent_s == pytest.approx(MOST_DOUBT_S - unheard_s, abs=0.05)
+
+
 def test_a_doubt_that_becomes_an_interruption_drops_what_was_kept_back() -> None:
     call = speaking()
     call.hear("dd")

@@ -46,9 +46,13 @@ class ReferenceTape:
         self._samples = np.zeros(self.LENGTH_SAMPLES, np.float32)
         self._end = 0
 
-    def write(self, samples: Floats, position: int) -> None:
-        """Put samples at a position; a little jitter against what came before is taken as none."""
-        if abs(position - self._end) < self.CONTINUOUS_SAMPLES:
+    def write(self, samples: Floats, position: int, *, anew: bool = False) -> None:
+        """Put samples at a position; a little jitter against what came before is taken as none.
+
+        Unless they begin `anew`: then they are no earlier than that position.
+        """
+        lead = self._end - position
+        if (0 if anew else -self.CONTINUOUS_SAMPLES) < lead < self.CONTINUOUS_SAMPLES:
             position = self._end
         begin, end = min(position, self._end), max(position + len(samples), self._end)
         span = np.arange(max(begin, end - self.LENGTH_SAMPLES), end)
@@ -60,6 +64,13 @@ class ReferenceTape:
     def cut(self, position: int) -> None:
         """Nothing from this position on is played."""
         self._end = min(self._end, position)
+
+    def delay(self, position: int, samples: int) -> None:
+        """What stands from this position on is played so much later."""
+        if self._end > position:
+            later = self.read(position, self._end)
+            self.cut(position)
+            self.write(later, position + samples, anew=True)
 
     def read(self, begin: int, end: int) -> Floats:
         """Samples `[begin, end)`; silence where nothing was played or the tape has moved on."""
@@ -82,18 +93,33 @@ class EchoTracker:
         self._windows = 0
         self._skipped: list[tuple[int, Floats]] = []  # windows not yet in the histories
         # Sound not yet on the tape, and its position; no more than the tape holds.
-        self._played: deque[tuple[Floats, int]] = deque()
+        self._played: deque[tuple[Floats, int, bool]] = deque()
         self._played_samples = 0
+        self._behind_samples = 0  # of the reply, behind whoever made it
+        self._remembered_end = 0  # of the newest window in the histories
 
     def played(self, samples: Floats, position: int, begins_in_s: float) -> None:
         """Learn what will be heard `begins_in_s` after microphone position `position`."""
         if len(samples) == 0:  # the first frames of a reply may hold no sound yet
             return
-        self._played.append((samples, position + round(begins_in_s * LISTEN_RATE_HZ)))
+        anew = begins_in_s == 0.0  # what came before was over: there has been a gap
+        if anew:
+            self._behind_samples = 0
+        begin = position + round(begins_in_s * LISTEN_RATE_HZ) + self._behind_samples
+        self._played.append((samples, begin, anew))
         self._played_samples += len(samples)
         most_samples = ReferenceTape.LENGTH_SAMPLES * self._voice_rate_hz // LISTEN_RATE_HZ
         while self._played_samples > most_samples:
             self._played_samples -= len(self._played.popleft()[0])
+
+    def held_back(self, position: int, samples: int) -> None:
+        """Of the `samples` before this microphone position nothing was heard: it comes now."""
+        self._write_tape()
+        self._tape.delay(position - samples, samples)
+        self._behind_samples += samples
+        # what was looked for in the microphone's history was never there
+        begin = self._remembered_end - REFERENCE_HOPS * HOP_SAMPLES
+        self._reference = band_energy(self._hops(begin, self._remembered_end))
 
     def hushed(self, position: int) -> None:
         """What was to be heard after this microphone position will not be heard."""
@@ -126,23 +152,28 @@ class EchoTracker:
 
     def _write_tape(self) -> None:
         """Put what was played since a window was last asked about onto the tape."""
-        for samples, position in self._played:
+        for samples, position, anew in self._played:
             count = round(len(samples) * LISTEN_RATE_HZ / self._voice_rate_hz)
             where = np.arange(count) * (len(samples) / max(count, 1))
             resampled = np.interp(where, np.arange(len(samples)), samples).astype(np.float32)
-            self._tape.write(resampled, position)
+            self._tape.write(resampled, position, anew=anew)
         self._played.clear()
         self._played_samples = 0
 
     def _remember(self, run: Sequence[tuple[int, Floats]]) -> None:
         """Put windows that follow each other into both histories."""
         begin, end = run[0][0] - VAD_WINDOW_SAMPLES, run[-1][0]
-        tape = self._tape.read(begin - VAD_WINDOW_SAMPLES + HOP_SAMPLES, end)
-        hops = np.lib.stride_tricks.sliding_window_view(tape, VAD_WINDOW_SAMPLES)[::HOP_SAMPLES]
+        self._remembered_end = end
+        hops = self._hops(begin, end)
         reference = [self._reference[len(hops) :], band_energy(hops)]
         self._reference = np.concatenate(reference)[-REFERENCE_HOPS:]
         heard = [self._microphone[len(run) :], band_energy(np.stack([w for _, w in run]))]
         self._microphone = np.concatenate(heard)[-HISTORY_WINDOWS:]
+
+    def _hops(self, begin: int, end: int) -> Floats:
+        """Windows of the reference, one for each hop of [begin, end): [hops, 512]"""
+        tape = self._tape.read(begin - VAD_WINDOW_SAMPLES + HOP_SAMPLES, end)
+        return np.lib.stride_tricks.sliding_window_view(tape, VAD_WINDOW_SAMPLES)[::HOP_SAMPLES]
 
     def _search_delay(self) -> None:
         """Find the delay at which both histories rise and fall together, and how surely they do."""

@@ -214,6 +214,10 @@ class Family(Protocol):
         """Learn when our sound will leave the user's loudspeaker, for echo and turn taking."""
         ...
 
+    def held_back(self, slot: int, silent_s: float) -> None:
+        """The loudspeaker was kept silent for so long, and goes on now where it stopped."""
+        ...
+
     def hushed(self, slot: int) -> None:
         """The user's loudspeaker is silent from now on: what it had not played it will not play."""
         ...

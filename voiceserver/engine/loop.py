@@ -32,6 +32,7 @@ from voiceserver.engine.messages import (
     CloseSession,
     EngineReady,
     FromEngine,
+    HeldBack,
     Instruct,
     OpenSession,
     PredictTurnEnd,
@@ -129,6 +130,8 @@ class Loop:
                 self._family.turn_began(slot, start_sample, dialogue)
             case Respond():
                 self._respond(slot, message)
+            case HeldBack(_, silent_s):
+                self._family.held_back(slot, silent_s)
             case Released(_, response_id):
                 self._release(slot, response_id)
             case Cancel(_, epoch):

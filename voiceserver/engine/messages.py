@@ -162,6 +162,14 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class HeldBack:
+    """The reply was kept from its listener: what they had not heard comes so much later."""
+
+    session_id: str
+    silent_s: float  # until now
+
+
+@dataclass(frozen=True)
 class Instruct:
     """What a continuous model is to keep to; stands in front of all it hears and says."""
 
@@ -179,6 +187,7 @@ ToEngine = (
     | Respond
     | Released
     | Cancel
+    | HeldBack
     | Instruct
 )
 

@@ -15,6 +15,7 @@ from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
     ChatMessage,
+    HeldBack,
     Released,
     Respond,
     TextDelta,
@@ -216,6 +217,9 @@ class Speaker:
         if reply is None or reply.doubted_s is None:
             return
         reply.doubted_s = None
+        silent_s = now_s - self.playout.ends_s()
+        if silent_s > 0:
+            self._put(TellEngine(HeldBack(self._session_id, silent_s)))
         self._hand_out(reply, now_s, waited=True)
 
     def doubted_for_s(self, now_s: float) -> float:

@@ -82,6 +82,11 @@ class Microphones:
         microphone = self._open[slot]
         microphone.echo.played(samples, microphone.ring.end, begins_in_s)
 
+    def held_back(self, slot: int, silent_s: float) -> None:
+        """The user's loudspeaker was kept silent for so long, and goes on now where it stopped."""
+        microphone = self._open[slot]
+        microphone.echo.held_back(microphone.ring.end, round(silent_s * LISTEN_RATE_HZ))
+
     def hushed(self, slot: int) -> None:
         """The user's loudspeaker has fallen silent, whatever it was to play yet."""
         microphone = self._open[slot]

@@ -189,6 +189,9 @@ class MiniOmniFamily:
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         self._microphones.played(slot, samples, begins_in_s)
 
+    def held_back(self, slot: int, silent_s: float) -> None:
+        self._microphones.held_back(slot, silent_s)
+
     def hushed(self, slot: int) -> None:
         self._microphones.hushed(slot)
 

@@ -132,6 +132,9 @@ class Nano:
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         self._listener.played(slot, samples, begins_in_s)
 
+    def held_back(self, slot: int, silent_s: float) -> None:
+        self._listener.held_back(slot, silent_s)
+
     def hushed(self, slot: int) -> None:
         self._listener.hushed(slot)
 

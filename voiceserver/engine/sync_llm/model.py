@@ -104,6 +104,9 @@ class SyncLlm:
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         self._listener.played(slot, samples, begins_in_s)
 
+    def held_back(self, slot: int, silent_s: float) -> None:
+        """Its loudspeaker waits for nobody."""
+
     def hushed(self, slot: int) -> None:
         """Its loudspeaker never falls silent by somebody's wish."""
 
