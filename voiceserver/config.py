@@ -116,6 +116,33 @@ class ThinkerConfig:
         return os.environ.get(self.key_variable) or None
 
 
+# From where calls over SIP are taken unless said otherwise: this machine and private networks.
+PRIVATE_NETWORKS = (
+    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+    "::1", "fc00::/7", "fe80::/10",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SipConfig:
+    """A SIP user agent, see gateway/phone/sip."""
+
+    address: str  # HOST:PORT, UDP
+    callers: tuple[str, ...] = PRIVATE_NETWORKS  # addresses and networks that may call
+    register: str | None = None  # sip:user@exchange; None: not registered anywhere
+
+    def password(self) -> str | None:
+        """The secret of the registration; never logged and on no command line."""
+        return os.environ.get("VOICESERVER_SIP_PASSWORD") or None
+
+    @classmethod
+    def from_environment(cls, address: str) -> SipConfig:
+        """VOICESERVER_SIP_CALLERS and VOICESERVER_SIP_REGISTER beside this address."""
+        callers = os.environ.get("VOICESERVER_SIP_CALLERS", "").split()
+        register = os.environ.get("VOICESERVER_SIP_REGISTER") or None
+        return cls(address, tuple(callers) or cls.callers, register)
+
+
 @dataclass(frozen=True)
 class EngineConfig:
     """What the engine process needs to know."""
@@ -145,6 +172,7 @@ class ServerConfig:
     twilio_auth_token: str | None = None  # calls signed with it are let in
     public_url: str | None = None  # how call providers reach us; None: as they ask for it
     audiosocket: str | None = None  # HOST:PORT for Asterisk; None: not offered
+    sip: SipConfig | None = None  # None: not offered
     ice_servers: tuple[str, ...] = ()  # STUN and TURN URLs, see gateway/webrtc/ice.py
     limits: Limits = field(default_factory=Limits)
 
@@ -155,6 +183,7 @@ class ServerConfig:
         weights = os.environ.get("VOICESERVER_WEIGHTS")
         thinker = os.environ.get("VOICESERVER_THINKER")
         thinker_model = os.environ.get("VOICESERVER_THINKER_MODEL", "")
+        sip = os.environ.get("VOICESERVER_SIP")
         return cls(
             host=os.environ.get("HOST", cls.host),
             port=int(os.environ.get("PORT", cls.port)),
@@ -169,6 +198,7 @@ class ServerConfig:
             twilio_auth_token=os.environ.get("VOICESERVER_TWILIO_AUTH_TOKEN") or None,
             public_url=os.environ.get("VOICESERVER_PUBLIC_URL") or None,
             audiosocket=os.environ.get("VOICESERVER_AUDIOSOCKET") or None,
+            sip=SipConfig.from_environment(sip) if sip else None,
             ice_servers=tuple(os.environ.get("VOICESERVER_ICE_SERVERS", "").split()),
             limits=limits,
         )

@@ -17,6 +17,7 @@ from voiceserver.config import (
     NANO_SENSES,
     EngineConfig,
     ServerConfig,
+    SipConfig,
     ThinkerConfig,
     host_and_port,
     policy_folder,
@@ -25,6 +26,7 @@ from voiceserver.config import (
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.engine.sync_llm.files import check_folder
 from voiceserver.errors import AssetError, VoiceserverError
+from voiceserver.gateway.phone.sip.callers import check_sip
 
 
 def serve(
@@ -60,6 +62,9 @@ def serve(
     audiosocket: str | None = typer.Option(
         None, help="HOST:PORT for Asterisk's AudioSocket. [VOICESERVER_AUDIOSOCKET; not offered]"
     ),
+    sip: str | None = typer.Option(
+        None, help="HOST:PORT (UDP) for calls over SIP. [VOICESERVER_SIP; not offered]"
+    ),
     verbose: bool = typer.Option(False, help="Log every request."),
 ) -> None:
     """Start the server; fetches missing weights first."""
@@ -77,10 +82,13 @@ def serve(
         thinker=_thinker(config, thinker, thinker_model, thinker_key, thinker_patience),
         turn_taking=turn_taking_named(turn_taking) if turn_taking else config.turn_taking,
         audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
+        sip=SipConfig.from_environment(sip) if sip is not None else config.sip,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
     if config.audiosocket is not None:
         host_and_port(config.audiosocket)  # refused before anything is loaded
+    if config.sip is not None:
+        check_sip(config.sip)
     family = _family(config)
     listener = _listen(config.host, config.port)  # before minutes of loading, not after
     _fetch(config, family)

@@ -22,6 +22,7 @@ from voiceserver.gateway.ephemeral import ClientSecrets
 from voiceserver.gateway.live.endpoint import router as live_router
 from voiceserver.gateway.phone.asterisk import router as asterisk_router
 from voiceserver.gateway.phone.audiosocket_server import AudioSocketServer
+from voiceserver.gateway.phone.sip.server import SipServer
 from voiceserver.gateway.phone.streams import router as streams_router
 from voiceserver.gateway.phone.twilio import router as twilio_router
 from voiceserver.gateway.realtime.clips import ClipReader
@@ -64,7 +65,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     services = Services(engine, clips, limits, metrics, MonotonicClock())
     state = GatewayState(config, services, ClientSecrets(config.api_key))
 
-    audiosocket = AudioSocketServer(state)
+    audiosocket, sip = AudioSocketServer(state), SipServer(state)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,11 +73,14 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         try:
             if config.audiosocket is not None:
                 await audiosocket.start(config.audiosocket)
+            if config.sip is not None:
+                await sip.start(config.sip)
             yield
         finally:
             state.draining = True
             audiosocket.stop()
             await _end_connections(state)
+            await sip.stop()
             await engine.stop()
 
     app = FastAPI(title="voiceserver", lifespan=lifespan, docs_url=None, redoc_url=None)
