@@ -51,6 +51,7 @@ class Mouth(io.AudioOutput):
             sample_rate=kit.RATE_HZ,
         )
         self.loud_s = 0.0
+        self.played = asyncio.Event()  # something has been
         self._waiting: list[rtc.AudioFrame] = []
         self._played_s = 0.0  # of the segment
         self._flushed = False
@@ -82,6 +83,7 @@ class Mouth(io.AudioOutput):
                     self.on_playback_started(created_at=time.time())
                 self._played_s += frame.duration
                 self.loud_s += frame.duration * kit.is_loud(bytes(frame.data))
+                self.played.set()
                 due_s = max(due_s, time.monotonic()) + frame.duration
             elif self._flushed and self._played_s:
                 self._finish(interrupted=False)
@@ -128,7 +130,8 @@ class Bot:
         begins_s = self.mouth.loud_s
         await self.until(lambda event: getattr(event, "new_state", "") == "speaking")
         while self.mouth.loud_s < begins_s + 2:
-            await asyncio.sleep(0.05)
+            await self.mouth.played.wait()
+            self.mouth.played.clear()
 
     async def run(self, call: object, verdicts: kit.Verdicts) -> None:
         """Take a call's steps while the session runs, then end it."""
