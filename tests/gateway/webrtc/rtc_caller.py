@@ -43,6 +43,7 @@ class Microphone(MediaStreamTrack):
         self._sent_samples = 0
         self._began_s: float | None = None
         self.said = asyncio.Event()
+        self.stops_when_said = False  # and then sends nothing, not even silence
 
     def say(self, samples: np.ndarray) -> None:
         self._waiting = np.concatenate([self._waiting, samples])
@@ -57,6 +58,8 @@ class Microphone(MediaStreamTrack):
         samples[: len(piece)] = piece
         if not len(self._waiting):
             self.said.set()
+            if self.stops_when_said:
+                await asyncio.Event().wait()
         frame = AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = RATE_HZ, self._sent_samples
         frame.time_base = Fraction(1, RATE_HZ)

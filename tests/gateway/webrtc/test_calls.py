@@ -52,6 +52,14 @@ async def test_a_spoken_turn_is_answered_aloud(gateway: Gateway) -> None:
         assert all(abs(at - i * WORD_S) < 0.15 for i, at in enumerate(starts))
 
 
+async def test_a_turn_ends_though_nothing_is_sent_after_it(gateway: Gateway) -> None:
+    async with rtc_call(gateway) as caller:
+        caller.microphone.stops_when_said = True
+        caller.speak()
+        await caller.until("input_audio_buffer.committed")
+        await caller.until("output_audio_buffer.stopped")
+
+
 async def test_a_voice_stops_the_reply_and_what_was_unheard_was_not_said(gateway: Gateway) -> None:
     async with rtc_call(gateway) as caller:
         response_id = await begin_long_reply(caller, 1.0)

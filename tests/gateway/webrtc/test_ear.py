@@ -68,3 +68,13 @@ def test_what_was_lost_is_silence_but_a_pause_is_not_made_up_for() -> None:
     assert not gapped[2400:2800].any()  # 150 to 175 ms: within frames 7 and 8
     paused = heard([frame(loud, 0), frame(loud, 48_000 * 60)])
     assert abs(len(paused) - (MOST_MISSING_S + 0.04) * LISTEN_RATE_HZ) < 500
+
+
+def test_silence_given_for_a_pause_is_not_given_again() -> None:
+    loud = np.full((960, 1), 5000, np.int16)
+    ear = Ear()
+    got = ear.hear(frame(loud, 0)) + ear.pause(0.5) + ear.hear(frame(loud, 960 + 30_000))
+    whole = heard([frame(loud, 0), frame(loud, 960 + 30_000)])  # 0.625 s are missing
+    assert len(got) == whole.nbytes
+    again = ear.hear(frame(loud, 2 * 960 + 30_000 + 4800))  # 0.1 s
+    assert abs(len(again) / 2 / LISTEN_RATE_HZ - 0.12) < 0.01

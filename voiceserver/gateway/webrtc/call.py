@@ -24,7 +24,7 @@ from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import EmptyShelf
 from voiceserver.gateway.services import Services
 from voiceserver.gateway.webrtc.ear import Ear
-from voiceserver.gateway.webrtc.peer import MessageTooLong, Peer, PeerGone
+from voiceserver.gateway.webrtc.peer import QUIET_S, MessageTooLong, Peer, PeerGone
 from voiceserver.gateway.webrtc.play_queue import PlayQueue, Sound
 from voiceserver.gateway.webrtc.voice_track import OPUS_RATE_HZ, VoiceTrack
 from voiceserver.session import notices as n
@@ -102,7 +102,13 @@ class Call(Line):
 
     async def _listen(self) -> None:
         async for frame in self._peer.frames():
-            pcm16 = self._ear.hear(frame)
+            if frame is not None:
+                pcm16 = self._ear.hear(frame)
+            elif self._session.ears.current_item_id is not None:
+                # A turn ends, though its sender falls silent without sending silence.
+                pcm16 = self._ear.pause(QUIET_S)
+            else:
+                continue
             try:
                 self._protocol.requests.hear(pcm16, self._now_s())
             except ClientError as error:

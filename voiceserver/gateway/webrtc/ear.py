@@ -55,6 +55,7 @@ class Ear:
     def __init__(self) -> None:
         self._rate_hz = 0
         self._next_pts: int | None = None  # of the frame that follows without a gap
+        self._filled_samples = 0  # of the gap that is going on
 
     def hear(self, frame: AudioFrame) -> bytes:
         """Int16 at the listening rate of one decoded frame, and of what is missing before it."""
@@ -66,12 +67,19 @@ class Ear:
         samples = np.concatenate([self._missing(frame), _mono(frame)])
         return self._resampler.process(samples).tobytes()
 
+    def pause(self, seconds: float) -> bytes:
+        """Silence, as `hear` returns it, for a time in which no frame came."""
+        silence = np.zeros(int(seconds * self._rate_hz), np.int16)
+        self._filled_samples += len(silence)
+        return self._resampler.process(silence).tobytes()
+
     def _missing(self, frame: AudioFrame) -> NDArray[np.int16]:
         """Silence for what was lost before this frame."""
         missing = 0
         if frame.pts is not None:  # aiortc counts it in samples
             if self._next_pts is not None:
-                missing = max(0, frame.pts - self._next_pts)
+                missing = max(0, frame.pts - self._next_pts - self._filled_samples)
+            self._filled_samples = 0
             self._next_pts = frame.pts + frame.samples
         return np.zeros(min(missing, int(MOST_MISSING_S * self._rate_hz)), np.int16)
 

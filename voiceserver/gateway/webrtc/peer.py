@@ -24,6 +24,7 @@ from voiceserver.gateway.webrtc.voice_track import VoiceTrack
 
 log = logging.getLogger("voiceserver.gateway")
 
+QUIET_S = 0.5  # without a packet: the sender has paused, or the network has
 _MOST_BUFFERED_BYTES = 2**18  # in the data channel; the rest waits in the outbox
 
 
@@ -110,14 +111,22 @@ class Peer:
 
     # --- life --------------------------------------------------------------------------------
 
-    async def frames(self) -> AsyncIterator[AudioFrame]:
-        """The user's sound, decoded, until the track or the connection ends."""
+    async def frames(self) -> AsyncIterator[AudioFrame | None]:
+        """The user's sound, decoded, until the track or the connection ends.
+
+        None for each QUIET_S in which nothing came.
+        """
         track = await self._track
         with contextlib.suppress(MediaStreamError):
             while True:
-                frame = await track.recv()
-                assert isinstance(frame, AudioFrame), frame
-                yield frame
+                try:
+                    async with asyncio.timeout(QUIET_S):
+                        frame = await track.recv()
+                except TimeoutError:
+                    yield None
+                else:
+                    assert isinstance(frame, AudioFrame), frame
+                    yield frame
 
     async def send(self, text: str) -> None:
         """Send an event when there is a channel with room; raises PeerGone or MessageTooLong."""
