@@ -6,6 +6,16 @@ import { WEATHER_FUNCTION, check } from "./kit.mjs";
 
 const SESSION_EVENTS = ["agent_start", "agent_end", "audio_interrupted", "error"];
 
+const SOUNDING_PIECES = 12;
+
+/** A reply can be heard: so many pieces of it have come. */
+export async function spokenOverWebSocket(call, since) {
+  let at = since;
+  for (let i = 0; i < SOUNDING_PIECES; i += 1) {
+    at = await call.until("response.output_audio.delta", at);
+  }
+}
+
 /** `sdk` is the package; `say(name)` speaks a sound; `sounded(call, since)` waits for the voice. */
 export class Call {
   constructor(sdk, transport, say, sounded) {

@@ -2,20 +2,13 @@
 
 import * as sdk from "@openai/agents-realtime";
 
-import { Call } from "./agents_call.mjs";
+import { Call, spokenOverWebSocket } from "./agents_call.mjs";
 import { Microphone } from "./kit.mjs";
 import { given, sound, versions } from "./node_kit.mjs";
 
-const SOUNDING = 12; // pieces of a reply that must have come
-
-async function sounded(call, since) {
-  let at = since;
-  for (let i = 0; i < SOUNDING; i += 1) at = await call.until("response.output_audio.delta", at);
-}
-
 const options = given();
 const say = (name) => microphone.say(sound(options[name]));
-const call = new Call(sdk, "websocket", say, sounded);
+const call = new Call(sdk, "websocket", say, spokenOverWebSocket);
 const microphone = new Microphone((packet) => call.session.sendAudio(packet.buffer));
 const url = `${options.url.replace("http", "ws")}/realtime?model=nano`;
 await call.session.connect({ apiKey: "none", url });
