@@ -144,5 +144,7 @@ class Call:
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
     def passed_on(self) -> list[bytes]:
-        """The sound that the client got, frame by frame."""
-        return [audio.pcm16 for audio in self.noticed(n.ReplyAudio)]
+        """The sound that the client got, cut into the engine's frames; the last may be shorter."""
+        pcm16 = b"".join(audio.pcm16 for audio in self.noticed(n.ReplyAudio))
+        size = 2 * FRAME_SAMPLES
+        return [pcm16[begin : begin + size] for begin in range(0, len(pcm16), size)]

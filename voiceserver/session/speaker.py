@@ -10,6 +10,7 @@ engine's late output is dropped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from voiceserver.engine.messages import (
     AudioDelta,
@@ -32,6 +33,7 @@ from voiceserver.session.timing import TurnMarks
 # A reply is never kept back for longer: whoever doubts may have no more audio to judge by.
 MOST_DOUBT_S = 1.25
 LEAD_S = 0.1  # of sound that a paced client holds before it is given the next piece
+PIECE_S = 0.03  # a frame at once would be silent so much later
 TIMER_ERROR_S = 0.02
 
 
@@ -156,7 +158,8 @@ class Speaker:
         reply.answers_item_id, reply.marks = answers_item_id, marks
         self._put(ReplyCreated(reply.info("in_progress")))
         self._put(TellEngine(Released(self._session_id, reply.response_id)))
-        reply.waiting.extend(waiting)
+        for message in waiting:
+            reply.waiting.extend(self._pieces(message))
         self._hand_out(reply, now_s, waited=True)
 
     # --- from the engine ---------------------------------------------------------------------
@@ -174,8 +177,20 @@ class Speaker:
             reply.held.append(message)
         else:
             waited = bool(reply.waiting)
-            reply.waiting.append(message)
+            reply.waiting.extend(self._pieces(message))
             self._hand_out(reply, now_s, waited=waited)
+
+    def _pieces(self, message: FromReply) -> list[FromReply]:
+        """The sound of a paced reply in short pieces; its words come with the first."""
+        if not self.paced or not isinstance(message, AudioDelta):
+            return [message]
+        step = 2 * round(PIECE_S * self.voice_rate_hz)
+        pcm16 = message.pcm16
+        rest = [
+            replace(message, pcm16=pcm16[i : i + step], words=())
+            for i in range(step, len(pcm16), step)
+        ]
+        return [replace(message, pcm16=pcm16[:step]), *rest]
 
     def _hand_out(self, reply: Reply, now_s: float, *, waited: bool) -> None:
         """Let the client have what waits, unless there is doubt or it has enough."""
