@@ -94,7 +94,10 @@ def environment_command(client: Client) -> list[str]:
 
 def run(client: Client, url: str, folder: Path, patience_s: float) -> dict[str, Any]:
     """What became of each step."""
-    command = environment_command(client)
+    try:
+        command = environment_command(client)
+    except (OSError, subprocess.CalledProcessError) as error:  # no npm, no network
+        return failed(client, f"no environment: {error}")
     if client.script.endswith(".mjs"):  # modules are looked for beside the script
         for part in (HERE / "clients").glob("*.mjs"):
             Path(command[1]).with_name(part.name).write_text(part.read_text())
@@ -117,7 +120,12 @@ def run(client: Client, url: str, folder: Path, patience_s: float) -> dict[str, 
             return verdict
     print(output, file=sys.stderr)
     last = output.strip().splitlines()[-1:] or ["no output"]
-    results = dict.fromkeys(STEPS, last[0][:200])
+    return failed(client, last[0])
+
+
+def failed(client: Client, reason: str) -> dict[str, Any]:
+    """The verdict on a client that did not come to its end."""
+    results = dict.fromkeys(STEPS, reason[:200])
     return {"name": client.name, "client": client.name, "versions": {}, "results": results}
 
 
