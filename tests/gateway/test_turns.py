@@ -83,6 +83,7 @@ async def test_transcript_deltas_run_in_step_with_the_audio(gateway: Gateway) ->
             if event["type"] == "response.output_audio.delta":
                 heard_s += len(base64.b64decode(event["delta"])) / 48000
             if event["type"] == "response.output_audio_transcript.delta":
+                assert event["start_time"] == pytest.approx(heard_s, abs=0.05)  # the filter lags
                 at.append((event["delta"], heard_s))
         assert "".join(delta for delta, _ in at) == "I heard turn 1."
         for index, (_, sent_s) in enumerate(at):  # the scripted voice takes 0.4 s a word

@@ -29,6 +29,7 @@ class Encoder:
         self._shelf = shelf
         self._sound = settings.sound  # of the reply under way
         self._audio: OutputAudio | None = None
+        self._spoken_samples = 0  # of that reply, at the voice's rate
 
     def events(self, notice: n.Effect) -> Iterator[Wire]:
         """The events that tell the client of this notice."""
@@ -90,7 +91,7 @@ class Encoder:
             case n.ReplyCreated():
                 asked = reply.sound
                 self._sound = asked if isinstance(asked, ReplySound) else self.settings.sound
-                self._audio = None
+                self._audio, self._spoken_samples = None, 0
                 response = ev.response_wire(reply, self._sound, self._conversation_id)
                 yield {"type": "response.created", "response": response}
             case n.ReplyItemAdded(item=item, previous_item_id=before):
@@ -100,12 +101,20 @@ class Encoder:
                 part = ev.part_wire(reply, "")
                 yield ev.response_event("content_part.added", reply, part=part)
             case n.ReplyText(delta=delta):
-                kind = "output_audio_transcript" if reply.speak else "output_text"
-                yield ev.response_event(f"{kind}.delta", reply, delta=delta)
+                yield self._text_delta(reply, delta)
             case n.ReplyAudio(pcm16=pcm16):
                 if self._audio is None:
                     self._audio = OutputAudio(self._sound.format, self.voice_rate_hz)
+                self._spoken_samples += len(pcm16) // 2
                 yield from self._audio_delta(reply, self._audio, self._audio.encode(pcm16))
+
+    def _text_delta(self, reply: n.ReplyInfo, delta: str) -> Wire:
+        if not reply.speak:
+            return ev.response_event("output_text.delta", reply, delta=delta)
+        # Not in the reference, but LiveKit shows words as they are heard where it is told when.
+        start_s = self._spoken_samples / self.voice_rate_hz if self._spoken_samples else 0.0
+        fields = {"delta": delta, "start_time": round(start_s, 3)}
+        return ev.response_event("output_audio_transcript.delta", reply, **fields)
 
     def _audio_delta(self, reply: n.ReplyInfo, audio: OutputAudio, data: bytes) -> Iterator[Wire]:
         if data:
