@@ -36,7 +36,7 @@ def description_in(request: Request) -> sdp.Description | None:
         return None
     kind = (request.first("content-type") or _SDP).partition(";")[0].strip().lower()
     if kind != _SDP:
-        raise sdp.NotAcceptable(f"a body of type {kind}")
+        raise sdp.NotAcceptable(f"a body of type {kind!a}")
     return sdp.read(request.body)
 
 
