@@ -16,7 +16,8 @@ Verdict = dict[str, Any]
 
 def is_good(verdict: Verdict) -> bool:
     """Whether the client did all that it can do."""
-    return all(verdict["results"].get(step) in ("ok", NOT_THERE) for step in STEPS)
+    results = verdict["results"]
+    return all(step in results for step in STEPS) and set(results.values()) <= {"ok", NOT_THERE}
 
 
 def with_card(verdict: Verdict, engine: str) -> Verdict:
@@ -53,17 +54,21 @@ tools get called.
 - spoken: a question in a synthetic voice is transcribed, and a spoken answer heard.
 - typed: text is answered in speech.
 - interruption: the user speaks into a long story; it stops, and the user is answered.
-- tool: the client's function is called with the right arguments, and its result is spoken."""
+- tool: the client's function is called with the right arguments, and its result is spoken.
+- also: what only some clients do. LiveKit reconnects every so often and replays the conversation
+  (reconnect); GPT-Live hands work over to the application (client delegation)."""
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """Markdown."""
-    rows = [f"| client | versions | {' | '.join(STEPS)} | model | commit, date, machine |"]
-    rows.append("|---" * (4 + len(STEPS)) + "|")
+    rows = [f"| client | versions | {' | '.join(STEPS)} | also | model | commit, date, machine |"]
+    rows.append("|---" * (5 + len(STEPS)) + "|")
     for verdict in verdicts:
         versions = ", ".join(f"{name} {number}" for name, number in verdict["versions"].items())
-        results = (verdict["results"].get(step, "not tried") for step in STEPS)
-        cells = (result.replace("|", "/").replace("\n", " ") for result in results)
+        results = verdict["results"]
+        also = ", ".join(f"{k}: {v}" for k, v in results.items() if k not in STEPS)
+        told = (*(results.get(step, "not tried") for step in STEPS), also)
+        cells = (result.replace("|", "/").replace("\n", " ") for result in told)
         where = f"{verdict['commit']}, {verdict['date']}, {verdict['cores']} x {verdict['cpu']}"
         row = (verdict["client"], versions, *cells, verdict["model"], where)
         rows.append(f"| {' | '.join(row)} |")

@@ -21,12 +21,15 @@ def reply(body: Wire) -> list[Wire]:
     last = body["messages"][-1]
     text = _text(last["content"])
     functions = [tool["function"]["name"] for tool in body.get("tools") or []]
-    if last["role"] == "tool":
+    if last["role"] == "tool" or "degrees" in text:
         return [{"content": f"The weather service says: {text}."}]
     if "weather" in text.lower() and functions and body.get("tool_choice") != "none":
         call = {"name": functions[0], "arguments": '{"city": "Rome"}'}
         tool_call = {"index": 0, "id": "call_weather", "type": "function", "function": call}
         return [{"content": "One moment."}, {"tool_calls": [tool_call]}]
+    if "first thing" in text.lower():
+        users = [m for m in body["messages"] if m["role"] == "user"]
+        return [{"content": f"You said: {_text(users[0]['content'])}"}]
     if "story" in text.lower():
         return [{"content": word + " "} for word in STORY.split()]
     return [{"content": "Yes, I have heard you well."}]

@@ -16,11 +16,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
+STEPS = ("spoken", "typed", "interruption", "tool")
 RATE_HZ = 24_000
 PACKET_BYTES = 2 * RATE_HZ // 50  # 20 ms
 TYPED = "Hello, how are you today?"
 STORY = "Tell me a long story about a dog, a cat and the sea."
 WEATHER = "Please call the weather function: what is the weather in Rome?"
+RECALL = "What was the first thing that I said?"
 WEATHER_FUNCTION = {
     "type": "function",
     "name": "weather",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import kit
@@ -133,14 +134,38 @@ class Bot:
             await self.mouth.played.wait()
             self.mouth.played.clear()
 
-    async def run(self, call: object, verdicts: kit.Verdicts) -> None:
-        """Take a call's steps while the session runs, then end it."""
+    @asynccontextmanager
+    async def running(self, *tools: Any) -> AsyncIterator[None]:
+        """The session runs, with an agent that has these tools."""
         self.session.input.audio, self.session.output.audio = self.ear, self.mouth
         playing = asyncio.create_task(self.mouth.play())
-        await self.session.start(Agent(instructions="Be brief.", tools=[weather]))
-        async with self.microphone.open():
-            for name in ("spoken", "typed", "interruption", "tool"):
-                self._step_begins = len(self.seen.events)
-                await verdicts.step(name, getattr(call, name)())
-        await self.session.aclose()
-        playing.cancel()
+        await self.session.start(Agent(instructions="Be brief.", tools=list(tools)))
+        try:
+            async with self.microphone.open():
+                yield
+        finally:
+            await self.session.aclose()
+            playing.cancel()
+
+    async def take_steps(self, call: object, verdicts: kit.Verdicts) -> None:
+        """A call's steps, one after the other."""
+        for name in kit.STEPS:
+            self.new_step()
+            await verdicts.step(name, getattr(call, name)())
+
+    def new_step(self) -> None:
+        """What has happened until now is no longer looked at."""
+        self._step_begins = len(self.seen.events)
+
+
+async def remembers_after_reconnecting(bot: Bot, session_of: Callable[[Agent], Any]) -> None:
+    """LiveKit opens a new connection every so often, and tells it what was said before."""
+    async with bot.running():
+        reconnected = asyncio.Event()
+        session = session_of(bot.session.current_agent)
+        session.on("session_reconnected", lambda event: reconnected.set())
+        bot.session.generate_reply(user_input=kit.TYPED)
+        await bot.recorded("assistant", "heard you")
+        await reconnected.wait()
+        bot.session.generate_reply(user_input=kit.RECALL)
+        await bot.recorded("assistant", kit.TYPED)

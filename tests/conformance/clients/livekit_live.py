@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import kit
-from livekit.plugins.openai.realtime import GPTLiveModel
-from livekit_kit import NOTE, Bot, called
+from livekit.plugins.openai.realtime import GPTLiveDelegation, GPTLiveModel
+from livekit_kit import NOTE, Bot, called, remembers_after_reconnecting, weather
 
 
 class Call:
@@ -41,6 +41,20 @@ class Call:
         assert called == ["Rome"], called
 
 
+async def delegates_to_us(bot: Bot, given: object) -> None:
+    """The model hands the work over to the application, which answers in words."""
+    async with bot.running():
+        session = bot.session.current_agent.duplex_session
+
+        def answer(delegation: GPTLiveDelegation) -> None:
+            session.append_commentary(kit.DEGREES, delegation_id=delegation.id)
+
+        session.on("delegation_created", answer)
+        bot.microphone.say(kit.sound(given.weather))
+        await bot.recorded("user", "weather")
+        await bot.recorded("assistant", kit.DEGREES)
+
+
 async def main() -> None:
     given = kit.arguments()
     verdicts = kit.Verdicts(
@@ -49,9 +63,18 @@ async def main() -> None:
         "livekit-plugins-openai",
         patience_s=given.patience,
     )
-    model = GPTLiveModel(base_url=given.url, api_key="none")
+    address = {"base_url": given.url, "api_key": "none"}
+    model = GPTLiveModel(**address)
     bot = Bot(model)
-    await bot.run(Call(bot, given), verdicts)
+    async with bot.running(weather):
+        await bot.take_steps(Call(bot, given), verdicts)
+    await model.aclose()
+    model = GPTLiveModel(**address, delegation="client")
+    await verdicts.step("client delegation", delegates_to_us(Bot(model), given))
+    await model.aclose()
+    model = GPTLiveModel(**address, max_session_duration=8)
+    call = remembers_after_reconnecting(Bot(model), lambda agent: agent.duplex_session)
+    await verdicts.step("reconnect", call)
     await model.aclose()
     verdicts.print(NOTE)
 

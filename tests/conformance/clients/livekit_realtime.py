@@ -6,7 +6,7 @@ import asyncio
 
 import kit
 from livekit.plugins.openai.realtime import RealtimeModel
-from livekit_kit import NOTE, Bot, called
+from livekit_kit import NOTE, Bot, called, remembers_after_reconnecting, weather
 
 
 class Call:
@@ -53,9 +53,15 @@ async def main() -> None:
         "livekit-plugins-openai",
         patience_s=given.patience,
     )
-    model = RealtimeModel(base_url=given.url, api_key="none", model="nano")
+    address = {"base_url": given.url, "api_key": "none", "model": "nano"}
+    model = RealtimeModel(**address)
     bot = Bot(model)
-    await bot.run(Call(bot, given), verdicts)
+    async with bot.running(weather):
+        await bot.take_steps(Call(bot, given), verdicts)
+    await model.aclose()
+    model = RealtimeModel(**address, max_session_duration=8)
+    call = remembers_after_reconnecting(Bot(model), lambda agent: agent.realtime_llm_session)
+    await verdicts.step("reconnect", call)
     await model.aclose()
     verdicts.print(NOTE)
 
