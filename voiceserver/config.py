@@ -173,6 +173,9 @@ class ServerConfig:
     public_url: str | None = None  # how call providers reach us; None: as they ask for it
     audiosocket: str | None = None  # HOST:PORT for Asterisk; None: not offered
     sip: SipConfig | None = None  # None: not offered
+    # MCP servers that clients may have us speak to: HOST or HOST:PORT; or those at any address
+    # that is "public", on this machine ("local"), or in a network of its own ("private").
+    mcp_hosts: tuple[str, ...] = ("public",)
     ice_servers: tuple[str, ...] = ()  # STUN and TURN URLs, see gateway/webrtc/ice.py
     limits: Limits = field(default_factory=Limits)
 
@@ -199,6 +202,7 @@ class ServerConfig:
             public_url=os.environ.get("VOICESERVER_PUBLIC_URL") or None,
             audiosocket=os.environ.get("VOICESERVER_AUDIOSOCKET") or None,
             sip=SipConfig.from_environment(sip) if sip else None,
+            mcp_hosts=tuple(os.environ.get("VOICESERVER_MCP_HOSTS", "public").split()),
             ice_servers=tuple(os.environ.get("VOICESERVER_ICE_SERVERS", "").split()),
             limits=limits,
         )

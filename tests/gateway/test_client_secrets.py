@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
+import zlib
 from typing import Any
 
 import httpx
@@ -77,7 +79,7 @@ async def test_expired_and_forged_secrets_are_refused_before_the_socket_opens(st
             ClientSecrets("another").issue({}, int(time.time()) + 60),
             "ek_",
             "ek_.",
-            good.partition(".")[0],
+            good[:-4],
         ]
         for secret in forged:
             assert "not issued" in (await refused(gateway, **bearer(secret)))["message"]
@@ -169,3 +171,15 @@ def test_a_secret_ends_on_time() -> None:
     assert ClientSecrets("key").read(secret, 0) == {"a": 1}
     with pytest.raises(SecretRefused, match="expired"):
         ours.read(secret, 1000)
+
+
+def test_a_secrets_holder_cannot_read_what_is_in_it() -> None:
+    secrets = ClientSecrets("key")
+    session = {"tools": [{"type": "mcp", "authorization": "a key to another server"}]}
+    issued = secrets.issue(session, expires_at=100)
+    sealed = base64.urlsafe_b64decode(issued.removeprefix("ek_") + "==")
+    for start in range(len(sealed)):  # wherever it might begin, it does not inflate
+        with pytest.raises(zlib.error):
+            zlib.decompress(sealed[start:])
+    assert secrets.read(issued, now_s=99) == session
+    assert issued != secrets.issue(session, expires_at=100)

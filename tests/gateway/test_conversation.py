@@ -253,7 +253,8 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"instructions": 7}, "session.instructions"),
     ({"type": "translation"}, "session.type"),
     ({"tools": [{"type": "function"}]}, "session.tools.0.name"),
-    ({"tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools.0.type"),
+    ({"tools": [{"type": "mcp", "server_label": "x"}]}, "session.tools.0.server_url"),
+    ({"tools": [{"type": "web_search"}]}, "session.tools.0.type"),
     ({"tool_choice": {"type": "function"}}, "session.tool_choice.name"),
     ({"audio": {"output": {"voice": {}}}}, "session.audio.output.voice.id"),
     (

@@ -65,6 +65,11 @@ def serve(
     sip: str | None = typer.Option(
         None, help="HOST:PORT (UDP) for calls over SIP. [VOICESERVER_SIP; not offered]"
     ),
+    mcp_hosts: str | None = typer.Option(
+        None,
+        help="MCP servers that clients may name: HOST, HOST:PORT, public, local (this machine), "
+        "private (any address), or nothing at all. [VOICESERVER_MCP_HOSTS; public]",
+    ),
     verbose: bool = typer.Option(False, help="Log every request."),
 ) -> None:
     """Start the server; fetches missing weights first."""
@@ -83,6 +88,7 @@ def serve(
         turn_taking=turn_taking_named(turn_taking) if turn_taking else config.turn_taking,
         audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
         sip=SipConfig.from_environment(sip) if sip is not None else config.sip,
+        mcp_hosts=tuple(mcp_hosts.split()) if mcp_hosts is not None else config.mcp_hosts,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
     if config.audiosocket is not None:

@@ -20,6 +20,7 @@ from voiceserver.gateway.auth import authorised
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.ephemeral import ClientSecrets
 from voiceserver.gateway.live.endpoint import router as live_router
+from voiceserver.gateway.mcp.access import Access
 from voiceserver.gateway.phone.asterisk import router as asterisk_router
 from voiceserver.gateway.phone.audiosocket_server import AudioSocketServer
 from voiceserver.gateway.phone.sip.server import SipServer
@@ -62,7 +63,8 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     )
     engine = EngineClient(engine_config, metrics, engine_command)
     clips = ClipReader(engine, limits.utterance_s)
-    services = Services(engine, clips, limits, metrics, MonotonicClock())
+    access = Access(config.mcp_hosts)
+    services = Services(engine, clips, limits, metrics, MonotonicClock(), access)
     state = GatewayState(config, services, ClientSecrets(config.api_key))
 
     audiosocket, sip = AudioSocketServer(state), SipServer(state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from voiceserver.clock import Clock
 from voiceserver.config import Limits
 from voiceserver.gateway.engine_client import EngineClient
+from voiceserver.gateway.mcp.access import Access
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.metrics import Metrics
 
@@ -20,3 +21,4 @@ class Services:
     limits: Limits
     metrics: Metrics
     clock: Clock
+    mcp_access: Access

@@ -6,6 +6,8 @@ Stands between what was heard and the speaker; keeps only the turns that still w
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import takewhile
 
 from voiceserver.errors import ClientError
@@ -17,15 +19,23 @@ from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks
 
 MOST_ASIDES = 16  # that may wait for the reply under way
+# Clients of other servers ask for the reply to a tool's result themselves; ours has begun already.
+ASKED_TOO_S = 2.0
+MOST_FOLLOW_UPS = 8  # in a row; after so many the model must speak, not call
 
 
 class Answerer:
     """Starts replies of one session."""
 
     def __init__(
-        self, settings: SessionSettings, conversation: Conversation, speaker: Speaker
+        self,
+        settings: SessionSettings,
+        conversation: Conversation,
+        speaker: Speaker,
+        user_speaks: Callable[[], bool],
     ) -> None:
         self.settings = settings
+        self._user_speaks = user_speaks
         self._conversation = conversation
         self._speaker = speaker
         self._expected: set[str] = set()  # items of ended turns to be answered once read
@@ -33,6 +43,9 @@ class Answerer:
         self._asides: deque[ReplyOptions] = deque()  # outside the conversation, asked for meanwhile
         self.engine_is_there = True
         self._asked: ReplyOptions | None = None  # a reply to a tool's result, asked for meanwhile
+        self._result_unread = False  # of a tool that this server has called
+        self._follow_up: Reply | None = None  # the newest reply to such a result
+        self._follow_ups = 0  # since somebody else wanted a reply
 
     def prepare(self, item: Item, marks: TurnMarks) -> None:
         """The user may have finished this: start on the answer, to have it when they have."""
@@ -64,6 +77,7 @@ class Answerer:
         said_nothing = not self._conversation.is_readable(item)
         if said_nothing and not self._conversation.continues(item.item_id):
             self._speaker.drop_held()
+            self._follow_results(now_s)
             return
         if self._speaker.active is not None:
             self._next = item.item_id
@@ -72,6 +86,7 @@ class Answerer:
 
     def begin_now(self, item_id: str, marks: TurnMarks, now_s: float) -> None:
         """Answer the conversation as it stands, with the prepared reply if that still fits."""
+        self._result_unread, self._follow_ups = False, 0
         dialogue = self._conversation.dialogue(self.settings.instructions)
         options = self.settings.reply_options()
         held = self._speaker.held
@@ -88,9 +103,15 @@ class Answerer:
         """The client asks for a reply; one to a tool's result waits until the assistant is done."""
         active = self._speaker.active
         if active is None:
-            self._begin(options, marks)
+            if self._awaits_calls(options):
+                self._asked = options
+            elif not self._was_followed(options, marks):
+                self._follow_ups = 0
+                self._begin(options, marks)
         elif self._asked is None and self._answers_new_result(options, active):
             self._asked = options
+        elif self._was_followed(options, marks):
+            return
         elif not options.in_conversation and len(self._asides) < MOST_ASIDES:
             self._asides.append(options)
         else:
@@ -101,6 +122,8 @@ class Answerer:
             )
 
     def _begin(self, options: ReplyOptions, marks: TurnMarks) -> None:
+        if options.in_conversation and options.input is None:
+            self._result_unread = False
         self._speaker.begin(options, None, self._conversation.last_id or "", marks)
         self.run_waiting()
 
@@ -112,6 +135,47 @@ class Answerer:
         read = {message.item_id for message in active.dialogue}
         newer = takewhile(lambda i: i.item_id not in read, reversed(self._conversation.items()))
         return any(item.kind == "function_call_output" for item in newer)
+
+    # --- results of tools that this server calls -------------------------------------------------
+
+    def result_came(self, now_s: float, *, wanted: bool) -> None:
+        """A call has its result; if `wanted`, the model says what follows once all have theirs."""
+        self._result_unread |= wanted
+        self._follow_results(now_s)
+
+    def _follow_results(self, now_s: float) -> None:
+        """Begin the reply to results that no reply has read, if it is the assistant's turn."""
+        if not self._result_unread and self._asked is None:
+            return
+        if self._speaker.active is not None or self._user_speaks() or self._expected:
+            return
+        options = self._asked or self.settings.reply_options()
+        if self._awaits_calls(options):
+            return
+        self._asked, self._follow_ups = None, self._follow_ups + 1
+        if self._follow_ups >= MOST_FOLLOW_UPS:
+            options = replace(options, tools=replace(options.tools, choice="none"))
+        self._begin(options, TurnMarks(0, now_s, end_of_turn_s=now_s))
+        self._follow_up = self._speaker.active
+
+    def _awaits_calls(self, options: ReplyOptions) -> bool:
+        """Whether results are still to come of calls since the user's last message."""
+        if not options.in_conversation or options.input is not None:
+            return False
+        newest = takewhile(lambda i: i.role != "user", reversed(self._conversation.items()))
+        return any(i.kind == "mcp_call" and i.status == "in_progress" for i in newest)
+
+    def _was_followed(self, options: ReplyOptions, marks: TurnMarks) -> bool:
+        """Whether just what is asked for is being said, or has just been said, on our own."""
+        reply = self._follow_up
+        if reply is None or replace(options, sound=None) != self.settings.reply_options():
+            return False
+        if self._speaker.active is not None:
+            return self._speaker.active is reply
+        begun_s, now_s = reply.marks.end_of_turn_s or 0.0, marks.end_of_turn_s or 0.0
+        return self._conversation.last_id == reply.item_id and now_s - begun_s < ASKED_TOO_S
+
+    # --- waiting -----------------------------------------------------------------------------
 
     def run_waiting(self) -> None:
         """Start the reply that waits for audio to be read, if all of it is read now."""
@@ -151,6 +215,7 @@ class Answerer:
         if item is not None:
             marks = TurnMarks(0, now_s, end_of_turn_s=now_s)
             self._answer(item, marks, now_s)
+        self._follow_results(now_s)
         self.next_aside(now_s)
 
     def next_aside(self, now_s: float) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from voiceserver.engine.messages import ChatMessage, EngineReady, WordTiming
-from voiceserver.engine.tools import ToolCall
 from voiceserver.errors import ClientError
 from voiceserver.session.items import Item, Role
+from voiceserver.session.tool_messages import tool_messages
 
 ROOT = "root"  # the protocol's name for "before the first item"
 MOST_CHARS = 2**20  # of all items together
@@ -60,6 +60,11 @@ class Conversation:
 
     def get(self, item_id: str) -> Item | None:
         return self._items.get(item_id)
+
+    def before(self, item_id: str) -> str | None:
+        """The item in front of this one, if there are both."""
+        place = self._order.index(item_id) if item_id in self._items else 0
+        return self._order[place - 1] if place else None
 
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
         """Put an item in its place; return the id of the one before it (None at the front).
@@ -186,7 +191,7 @@ class Conversation:
         messages: list[ChatMessage] = []
         for item in items:
             if item.kind != "message":
-                messages += [_tool_message(item)] if self.reads_calls else []
+                messages += tool_messages(item) if self.reads_calls else []
             elif item.role is not None and self.is_readable(item):
                 message = self._message(item, item.role)
                 if messages and self._belong_together(messages[-1], message):
@@ -222,14 +227,6 @@ class Conversation:
         if zero is None or start is None or end is None or start < zero:
             return None
         return start - zero, end - zero
-
-
-def _tool_message(item: Item) -> ChatMessage:
-    """A function call, or its result."""
-    if item.kind == "function_call":
-        call = ToolCall(item.call_id, item.name, item.arguments or "{}")
-        return ChatMessage("assistant", "", item.item_id, call=call)
-    return ChatMessage("tool", item.output, item.item_id, call_id=item.call_id)
 
 
 def _joined(first: ChatMessage, second: ChatMessage) -> ChatMessage:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from voiceserver.engine.messages import AudioDelta, EndReason, ResponseEnded, TextDelta
 from voiceserver.engine.tools import ToolCall
+from voiceserver.session.calling import called_items
 from voiceserver.session.conversation import Conversation
-from voiceserver.session.items import function_call
+from voiceserver.session.items import Item
 from voiceserver.session.notices import (
     CalledItem,
     Effect,
@@ -16,6 +17,8 @@ from voiceserver.session.notices import (
     ReplyItemAdded,
     ReplyStatus,
     ReplyText,
+    RunTool,
+    ToolProgress,
     Usage,
 )
 from voiceserver.session.playout import Playout
@@ -112,18 +115,28 @@ class Delivery:
                     self._conversation.remember_spoken(item.item_id, reply.spoken())
                     if reply.heard_s is not None:
                         self._conversation.cut_to_heard(item.item_id, reply.heard_s)
+        called = self._called(reply, calls)
         info = reply.info(
             status,
             reason=reason,
             error_code=error_code,
             error_message=error_message,
             item=item,
-            calls=tuple(self._called(reply, call) for call in calls),
+            calls=called,
         )
         self._put(ReplyDone(info, reply.previous_item_id))
+        for call in called:
+            if call.item.kind == "mcp_call":
+                self._put(ToolProgress(call.item, "in_progress"))
+                self._put(RunTool(call.item))
 
-    def _called(self, reply: Reply, call: ToolCall) -> CalledItem:
-        """A function call as an item, after what the reply has said."""
-        item = function_call(self._new_id("item"), call)
-        before = self._conversation.add(item) if reply.options.in_conversation else None
-        return CalledItem(item, before)
+    def _called(self, reply: Reply, calls: Sequence[ToolCall]) -> tuple[CalledItem, ...]:
+        """The calls as items, after what the reply has said."""
+        add = self._conversation.add if reply.options.in_conversation else _nowhere
+        served, first = reply.options.served, 1 if reply.item_begun else 0
+        items = called_items(calls, served, first, self._new_id)
+        return tuple(CalledItem(item, add(item)) for item in items)
+
+
+def _nowhere(item: Item) -> None:
+    """Where items outside the conversation are put."""

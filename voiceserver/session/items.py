@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from voiceserver.engine.tools import ToolCall
+from voiceserver.session.served_tools import Served
 
 PartKind = Literal["input_text", "input_audio", "output_text", "output_audio"]
-ItemKind = Literal["message", "function_call", "function_call_output"]
+ItemKind = Literal[
+    "message",
+    "function_call",
+    "function_call_output",
+    "mcp_list_tools",
+    "mcp_call",
+    "mcp_approval_request",
+    "mcp_approval_response",
+]
 Role = Literal["user", "assistant", "system"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -37,6 +46,7 @@ class Item:
     start_sample: int | None = None  # where a user's spoken message lies on the audio clock
     end_sample: int | None = None
     heard_s: float | None = None  # of a spoken reply that was cut short
+    served: Served = field(default_factory=Served)  # of the kinds that begin with mcp
 
     @property
     def text(self) -> str:
@@ -46,7 +56,8 @@ class Item:
     @property
     def chars(self) -> int:
         """How much room it takes."""
-        return len(self.text) + len(self.name) + len(self.arguments) + len(self.output)
+        listed = sum(len(str(tool)) for tool in self.served.tools)
+        return len(self.text) + len(self.name) + len(self.arguments) + len(self.output) + listed
 
     @property
     def is_spoken_reply(self) -> bool:

@@ -76,6 +76,13 @@ class ReadClip:
 
 
 @dataclass(frozen=True)
+class RunTool:
+    """Have a tool called by its server; answered by `ToolCalls.answered`."""
+
+    item: Item
+
+
+@dataclass(frozen=True)
 class Remind:
     """Call `Session.reminded` when this time has passed, unless the session has ended."""
 
@@ -214,6 +221,14 @@ class ReplyDone:
 
 
 @dataclass(frozen=True)
+class ToolProgress:
+    """How far the listing of a server's tools, or a call of one, has come."""
+
+    item: Item
+    state: Literal["in_progress", "completed", "failed"]
+
+
+@dataclass(frozen=True)
 class Failure:
     """Something went wrong that is not the answer to a client's event."""
 
@@ -249,6 +264,7 @@ class InterruptionTimed:
 Effect = (
     TellEngine
     | ReadClip
+    | RunTool
     | Remind
     | SpeechStarted
     | SpeechStopped
@@ -269,6 +285,7 @@ Effect = (
     | ReplyAudio
     | StreamAudio
     | ReplyDone
+    | ToolProgress
     | Failure
     | TurnTimed
     | InterruptionTimed

@@ -7,6 +7,7 @@ collected and fetched with `drain`. It never blocks, reads no clock and knows no
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from voiceserver.config import Limits
 from voiceserver.engine.messages import (
@@ -21,6 +22,7 @@ from voiceserver.engine.messages import (
     ToEngine,
     TurnEnd,
 )
+from voiceserver.engine.tools import Tools
 from voiceserver.errors import ClientError
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
@@ -28,9 +30,11 @@ from voiceserver.session.continuous import ContinuousVoice, fitted
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.ears import Ears
 from voiceserver.session.items import Item
+from voiceserver.session.served_tools import ServedTool
 from voiceserver.session.settings import ReplyOptions, SessionSettings
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks, to_ms
+from voiceserver.session.tool_calls import ToolCalls
 from voiceserver.session.turn_taking import TurnTaking
 
 NewId = Callable[[str], str]  # prefix -> an id never given before
@@ -46,13 +50,17 @@ class Session:
         self.conversation = Conversation(new_id("conv"), limits.dialogue_messages)
         self.ears = Ears(session_id, settings.turns, limits, new_id, self._tell)
         self.speaker = Speaker(session_id, self.conversation, new_id, self._put)
-        self._answerer = Answerer(settings, self.conversation, self.speaker)
+        self._answerer = Answerer(settings, self.conversation, self.speaker, self._user_speaks)
+        self.tool_calls = ToolCalls(self.conversation, self._answerer, new_id, self._put)
         self._turns = TurnTaking(
             self.ears, self.speaker, self._answerer, self.conversation, new_id, self._put
         )
         self.voice = ContinuousVoice(session_id, self.speaker, self.conversation, self._put)
         self._engine_speaks_always = False
         self._effects: list[n.Effect] = []
+
+    def _user_speaks(self) -> bool:
+        return self.ears.current_item_id is not None
 
     def drain(self) -> list[n.Effect]:
         """What is to be done since the last call, in order."""
@@ -85,6 +93,10 @@ class Session:
         self._answerer.settings = settings
         self.ears.configure(settings.turns)
 
+    def offer(self, tools: Tools, served: tuple[ServedTool, ...]) -> None:
+        """These may be called from now on."""
+        self._answerer.settings = replace(self.settings, tools=tools, served=served)
+
     def audio(self, pcm16: bytes, now_s: float) -> None:
         """More of the user's audio, mono int16 at the listening rate."""
         self.ears.audio(pcm16, now_s)
@@ -101,14 +113,19 @@ class Session:
 
     # --- from the client: items --------------------------------------------------------------
 
-    def create_item(self, item: Item, previous_item_id: str | None) -> None:
+    def create_item(self, item: Item, previous_item_id: str | None, now_s: float = 0.0) -> None:
         """Put an item of the client's into the conversation."""
+        decides = item.kind == "mcp_approval_response"
+        if decides:
+            item = self.tool_calls.check_decision(item)
         before = self.conversation.add(item, previous_item_id)
         self._put(n.ItemAdded(item, before))
         self._put(n.ItemDone(item, before))
         for index, part in enumerate(item.parts):
             if part.kind == "input_audio" and part.text is None:
                 self._put(n.ReadClip(item.item_id, index))
+        if decides:
+            self.tool_calls.decided(item, now_s)
 
     def clip_read(self, item_id: str, part_index: int, text: str, audio_s: float) -> None:
         """The audio inside an item has been transcribed."""

@@ -8,6 +8,7 @@ from typing import Literal
 from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.engine.tools import NO_TOOLS, Tools
 from voiceserver.session.items import Item
+from voiceserver.session.served_tools import ServedTool
 
 DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
 MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
@@ -65,6 +66,7 @@ class SessionSettings:
     temperature: float = 0.0  # greedy: a small model is soundest so
     max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
     tools: Tools = NO_TOOLS
+    served: tuple[ServedTool, ...] = ()  # those of the tools that this server calls itself
     backchannels: bool = False  # say "I see" in long turns of the user's
 
     def reply_options(self) -> ReplyOptions:
@@ -76,6 +78,7 @@ class SessionSettings:
             instructions=self.instructions,
             max_output_tokens=self.max_output_tokens,
             tools=self.tools,
+            served=self.served,
         )
 
 
@@ -89,6 +92,7 @@ class ReplyOptions:
     instructions: str
     max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
     tools: Tools = NO_TOOLS
+    served: tuple[ServedTool, ...] = ()
     metadata: dict[str, str] | None = None
     in_conversation: bool = True
     input: tuple[Item, ...] | None = None  # read this instead of the conversation

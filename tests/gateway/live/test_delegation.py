@@ -120,7 +120,7 @@ async def test_what_does_not_fit_the_delegation_is_refused(gateway: Gateway) -> 
         for item, param in (
             ({"type": "function_call_output", "call_id": "c"}, "item.output"),
             ({"role": "robot", "content": "x"}, "item.role"),
-            ({"type": "computer_call_output"}, "item"),
+            ({"type": "computer_call_output"}, "item.type"),
         ):
             await caller.send("response.item.create", item=item)
             assert (await failure(caller))["param"] == param

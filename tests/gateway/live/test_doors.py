@@ -36,7 +36,7 @@ BAD_STARTS: list[tuple[dict[str, Any], str]] = [
     ({}, "session.model"),
     ({"model": "x", "audio": {"format": {"type": "audio/pcm", "rate": 8000}}}, "rate"),
     ({"model": "x", "audio": {"format": {"type": "audio/pcmu", "rate": 16000}}}, "rate"),
-    ({"model": "x", "delegation": {"type": "decisions"}}, "session.delegation"),
+    ({"model": "x", "delegation": {"type": "decisions"}}, "session.delegation.type"),
     ({"model": "x", "triggers": [{"type": "decisions"}]}, "session.triggers"),
     ({"model": "x", "input": [{"role": "user", "content": []}]}, "content"),
     (

@@ -8,7 +8,14 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from voiceserver.clock import LISTEN_RATE_HZ, TELEPHONE_RATE_HZ, WIRE_RATE_HZ
 from voiceserver.gateway.codings import Coding, Linear
-from voiceserver.gateway.realtime.patches import AnyToolChoice, Kept, Name, Text, Tolerant, Tools
+from voiceserver.gateway.realtime.patches import (
+    FunctionChoice,
+    Functions,
+    Kept,
+    Name,
+    Text,
+    Tolerant,
+)
 from voiceserver.gateway.realtime.patches import OutputPatch as VoiceOutput
 from voiceserver.gateway.wire_audio import AudioFormat
 
@@ -47,8 +54,8 @@ class ResponsesConfig(Kept):
 
     model: Name | None = None
     instructions: Text | None = None
-    tools: Tools | None = None
-    tool_choice: AnyToolChoice | None = None
+    tools: Functions | None = None
+    tool_choice: FunctionChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=4096)] | None = None
 

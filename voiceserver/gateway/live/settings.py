@@ -21,7 +21,7 @@ from voiceserver.gateway.live.session_config import (
     SessionUpdateConfig,
 )
 from voiceserver.gateway.realtime.patches import MOST_TEXT_CHARS
-from voiceserver.gateway.realtime.tools import tools_of
+from voiceserver.gateway.realtime.tools import offered
 from voiceserver.session.items import Item, Part
 from voiceserver.session.settings import DEFAULT_REPLY_TOKENS, SessionSettings, TurnSettings
 
@@ -136,7 +136,7 @@ class LiveSettings:
             return NO_TOOLS
         wire = asked.as_given()
         parallel = asked.parallel_tool_calls is not False
-        return tools_of(wire["tools"], wire.get("tool_choice"), parallel)
+        return offered(wire["tools"], wire.get("tool_choice"), parallel)[0]
 
     def history_items(self, new_id: Callable[[str], str]) -> list[Item]:
         """The conversation that the session begins with."""

@@ -197,6 +197,8 @@ def invalid(
     first = max(errors, key=lambda e: len(e["loc"]))  # of a union, the branch that got furthest
     path = [part for part in first["loc"][within:] if not _is_union_branch(part)]
     path = [where, *path] if where else path
+    if first["type"].startswith("union_tag_"):  # no branch of a union has this type
+        path.append("type")
     param = ".".join(str(part) for part in path) or None
     missing = first["type"] == "missing"
     message = (
@@ -212,7 +214,7 @@ def _is_union_branch(part: str | int) -> bool:
     """Whether this step of pydantic's path names a branch of a union, not a field."""
     return isinstance(part, str) and (
         "[" in part
-        or part in {"str", "int"}
+        or part in {"str", "int", "function", "mcp"}
         or part.startswith("constrained-")
         or part[:1].isupper()
     )

@@ -33,7 +33,7 @@ class Connection(WebSocketLine):
         try:
             await super().run()
         finally:
-            self._protocol.close()
+            await self._protocol.close()
 
     def engine_ready(self) -> None:
         super().engine_ready()

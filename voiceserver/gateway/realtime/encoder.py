@@ -11,6 +11,7 @@ from voiceserver.gateway.realtime import server_events as ev
 from voiceserver.gateway.realtime.settings import RealtimeSettings, ReplySound
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import item_wire
+from voiceserver.gateway.realtime.wire_mcp import progress_event
 from voiceserver.gateway.wire_audio import OutputAudio
 from voiceserver.session import notices as n
 
@@ -44,6 +45,8 @@ class Encoder:
                 if self.with_timing:
                     name = "turn" if isinstance(notice, n.TurnTimed) else "interruption"
                     yield {"type": f"voiceserver.{name}.timing", **asdict(notice)}
+            case n.ToolProgress():
+                yield progress_event(notice)
             case n.Failure(message, code, kind):
                 yield ev.error(message, code=code, kind=kind)
             case n.ItemRetrieved(item):

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 MOST_TEXT_CHARS = 32_768
+MOST_SERVERS = 16  # of MCP, in one session
 Text = Annotated[str, Field(max_length=MOST_TEXT_CHARS)]
 Name = Annotated[str, Field(min_length=1, max_length=512)]
+HeaderText = Annotated[str, Field(max_length=8192)]
 Names = Annotated[list[Name], Field(max_length=128)]
 Tokens = Annotated[int, Field(ge=1, le=4096)] | Literal["inf"]
 Modalities = Annotated[list[Literal["audio", "text"]], Field(min_length=1, max_length=2)]
@@ -112,11 +122,72 @@ class FunctionTool(Kept):
     parameters: dict[str, Any] | None = None
 
 
+class ToolFilter(Kept):
+    """Which of a server's tools."""
+
+    read_only: bool | None = None
+    tool_names: Names | None = None
+
+
+class ApprovalFilter(Kept):
+    """For which of a server's tools the client wants to be asked."""
+
+    always: ToolFilter | None = None
+    never: ToolFilter | None = None
+
+
+class McpTool(Kept):
+    """A server of tools that we are to speak to."""
+
+    type: Literal["mcp"]
+    server_label: Name
+    server_url: Annotated[str, Field(max_length=2048)]  # there are no connectors or tunnels here
+    server_description: Text | None = None
+    authorization: HeaderText | None = None
+    headers: Annotated[dict[Name, HeaderText], Field(max_length=32)] | None = None
+    allowed_tools: Names | ToolFilter | None = None
+    require_approval: Literal["always", "never"] | ApprovalFilter | None = None
+
+    @field_validator("server_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("it must be an http or https URL")
+        return url
+
+    @field_validator("authorization")
+    @classmethod
+    def _fits_a_header(cls, token: str | None) -> str | None:
+        _check_header("", token or "")
+        return token
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        for name, value in (headers or {}).items():
+            _check_header(name, value)
+        return headers
+
+
+def _check_header(name: str, value: str) -> None:
+    if not (name + value).isascii() or not (name + value).isprintable() or set(name) & set(" :"):
+        raise ValueError("it does not fit into an HTTP header")
+
+
 class ToolChoice(Kept):
     """The one tool that must be called."""
 
     type: Literal["function"]
     name: Name
+
+
+class McpToolChoice(Kept):
+    """The server, and perhaps its tool, that must be called."""
+
+    type: Literal["mcp"]
+    server_label: Name
+    name: Name | None = None
 
 
 class TokenLimits(Kept):
@@ -134,8 +205,20 @@ class Tracing(Kept):
     group_id: Text | None = None
 
 
-Tools = Annotated[list[FunctionTool], Field(max_length=128)]
-AnyToolChoice = Literal["auto", "none", "required"] | ToolChoice
+def _few_servers(tools: list[FunctionTool | McpTool]) -> list[FunctionTool | McpTool]:
+    labels = [tool.server_label for tool in tools if isinstance(tool, McpTool)]
+    if len(set(labels)) != len(labels):
+        raise ValueError("two servers have the same server_label")
+    if len(labels) > MOST_SERVERS:
+        raise ValueError(f"at most {MOST_SERVERS} may be of type mcp")
+    return tools
+
+
+Functions = Annotated[list[FunctionTool], Field(max_length=128)]
+FunctionChoice = Literal["auto", "none", "required"] | ToolChoice
+AnyTool = Annotated[FunctionTool | McpTool, Field(discriminator="type")]
+Tools = Annotated[list[AnyTool], Field(max_length=128), AfterValidator(_few_servers)]
+AnyToolChoice = FunctionChoice | McpToolChoice
 
 
 class ExtensionPatch(Tolerant):

@@ -10,13 +10,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from voiceserver.errors import ClientError, EngineUnavailable
 from voiceserver.gateway.line import new_id
+from voiceserver.gateway.mcp.toolbox import Toolbox
 from voiceserver.gateway.outbox import Outbox
 from voiceserver.gateway.realtime import client_events, server_events
+from voiceserver.gateway.realtime.client_events import AnyClientEvent, ResponseCreate
 from voiceserver.gateway.realtime.encoder import Encoder
 from voiceserver.gateway.realtime.requests import ClearOutput, Requests
 from voiceserver.gateway.realtime.settings import RealtimeSettings
@@ -42,14 +44,19 @@ class RealtimeProtocol:
         clear_output: ClearOutput | None = None,
     ) -> None:
         """With `clear_output` sound comes and goes over tracks, which the server clears itself."""
-        self.requests = Requests(session, settings, services.limits, new_id, shelf, clear_output)
         self._session = session
         self._services = services
+        self._toolbox = Toolbox(
+            services.mcp_access, session.tool_calls, self._tools_changed, services.clock.now_s
+        )
+        self.requests = Requests(
+            session, settings, services.limits, new_id, shelf, self._toolbox, clear_output
+        )
         self._outbox = outbox
         self._flush = flush
         self._encoder = Encoder(settings, session.conversation.conversation_id, shelf)
         self._expires_at = int(time.time() + services.limits.session_s)
-        self._reading: set[asyncio.Task[None]] = set()  # of audio inside items
+        self._tasks: set[asyncio.Task[None]] = set()
         self._told_of_dropping = False
 
     def extend(self, query: Mapping[str, str]) -> None:
@@ -65,31 +72,58 @@ class RealtimeProtocol:
     def begin(self) -> None:
         """Greet the client."""
         self.send({"type": "session.created", "session": self._session_wire()})
+        self._toolbox.want(self.requests.settings.tools, only=True)
+        self._flush()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The session is over."""
-        for task in self._reading:
+        for task in self._tasks:
             task.cancel()
+        await self._toolbox.close()
 
     # --- from the client ---------------------------------------------------------------------
 
     def take(self, frame: str | bytes) -> None:
         """Carry out one event; whatever is wrong with it, the session lives on."""
-        event_id = None
         try:
             event = client_events.parse(frame)
-            event_id = event.event_id
-            if self.requests.carry_out(event, self._services.clock.now_s()):
+        except ClientError as error:
+            event_id = getattr(error, "event_id", None)
+            self.fail(str(error), error.code, error.kind, error.param, event_id)
+            return
+        self._carry_out(event)
+
+    def _carry_out(self, event: AnyClientEvent, *, told: bool = False) -> None:
+        """`told`: the servers of tools it names have been waited for."""
+        try:
+            if isinstance(event, ResponseCreate) and not told and self._asks_new_servers(event):
+                self._start(self._respond_when_told(event))
+            elif self.requests.carry_out(event, self._services.clock.now_s()):
                 self._encoder.settings = self.requests.settings
                 self.send({"type": "session.updated", "session": self._session_wire()})
         except ClientError as error:
-            event_id = getattr(error, "event_id", None) or event_id
-            self.fail(str(error), error.code, error.kind, error.param, event_id)
+            self.fail(str(error), error.code, error.kind, error.param, event.event_id)
         except Exception:
             log.exception("%s: a client event could not be carried out", self._session.session_id)
             message = "The server had an error while processing this event."
-            self.fail(message, "internal_error", "server_error", None, event_id)
+            self.fail(message, "internal_error", "server_error", None, event.event_id)
         self._flush()
+
+    # --- tools of servers --------------------------------------------------------------------
+
+    def _tools_changed(self) -> None:
+        self.requests.tools_changed()
+        self._flush()
+
+    def _asks_new_servers(self, event: ResponseCreate) -> bool:
+        """Whether a response has servers of its own that must tell their tools first."""
+        tools = self.requests.servers_of(event)
+        self._toolbox.want(tools, only=False)
+        return not self._toolbox.all_told(tools)
+
+    async def _respond_when_told(self, event: ResponseCreate) -> None:
+        await self._toolbox.told(self.requests.servers_of(event))
+        self._carry_out(event, told=True)
 
     def _session_wire(self) -> dict[str, Any]:
         return self.requests.settings.wire(self._session.session_id, self._expires_at)
@@ -103,9 +137,10 @@ class RealtimeProtocol:
     def tell(self, notice: n.Effect) -> None:
         """Queue the events of a notice."""
         if isinstance(notice, n.ReadClip):
-            task = asyncio.create_task(self._read_clip(notice.item_id, notice.part_index))
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+            self._start(self._read_clip(notice.item_id, notice.part_index))
+            return
+        if isinstance(notice, n.RunTool):
+            self._toolbox.run(notice.item)
             return
         if isinstance(notice, n.ReplyDone) and notice.reply.status == "cancelled":
             self._outbox.drop_audio(notice.reply.response_id)
@@ -141,6 +176,11 @@ class RealtimeProtocol:
         self.send(
             server_events.error(message, code=code, kind=kind, param=param, event_id=event_id)
         )
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _read_clip(self, item_id: str, part_index: int) -> None:
         """Have audio inside an item transcribed."""

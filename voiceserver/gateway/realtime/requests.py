@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from voiceserver.config import Limits
 from voiceserver.errors import ClientError
+from voiceserver.gateway.mcp.toolbox import Toolbox
 from voiceserver.gateway.realtime import client_events as ce
 from voiceserver.gateway.realtime.patches import ResponsePatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings
@@ -32,6 +34,7 @@ class Requests:
         limits: Limits,
         new_id: Callable[[str], str],
         shelf: AudioShelf,
+        toolbox: Toolbox,
         clear_output: ClearOutput | None = None,
     ) -> None:
         """`clear_output` where sound travels beside the events, as over WebRTC."""
@@ -41,6 +44,7 @@ class Requests:
         self._limits = limits
         self._shelf = shelf
         self._new_id = new_id
+        self._toolbox = toolbox
         self._clear_output = clear_output
         self._input = InputAudio(settings.input_format)
         self._overflowing = False
@@ -53,8 +57,9 @@ class Requests:
                 self._append(audio, now_s)
             case ce.SessionUpdate(session=patch):
                 updated = self.settings.updated(patch)
-                session.configure(updated.for_session())
+                session.configure(updated.for_session(self._toolbox))
                 self.settings = updated
+                self._toolbox.want(updated.tools, only=True)
                 if self.settings.input_format is not self._input.format:
                     self._input = InputAudio(self.settings.input_format)
                 return True
@@ -63,7 +68,7 @@ class Requests:
             case ce.AudioClear():
                 session.clear()
             case ce.ItemCreate():
-                self._create_item(event)
+                self._create_item(event, now_s)
             case ce.ItemRetrieve(item_id=item_id):
                 session.retrieve_item(item_id)
             case ce.ItemDelete(item_id=item_id):
@@ -110,7 +115,19 @@ class Requests:
         self._overflowing = False
         self._shelf.hear(pcm16)
 
-    def _create_item(self, event: ce.ItemCreate) -> None:
+    def servers_of(self, event: ce.ResponseCreate) -> list[dict[str, Any]]:
+        """The servers of tools that a response has of its own."""
+        tools = event.response.tools if event.response is not None else None
+        if tools is None or self.settings.transcribe_only:
+            return []
+        return [tool.as_given() for tool in tools if tool.type == "mcp"]
+
+    def tools_changed(self) -> None:
+        """A server has told its tools."""
+        settings = self.settings.for_session(self._toolbox)
+        self._session.offer(settings.tools, settings.served)
+
+    def _create_item(self, event: ce.ItemCreate, now_s: float) -> None:
         read = read_item(event.item, self._new_id)
         most_bytes = int(self._limits.backlog_s * self.settings.input_format.rate_hz) * 2
         decoded: dict[int, bytes] = {}
@@ -129,23 +146,24 @@ class Requests:
                 code="item_audio_overflow",
                 param="item.content",
             )
-        self._session.create_item(read.item, event.previous_item_id)
+        self._session.create_item(read.item, event.previous_item_id, now_s)
         for index, sound in decoded.items():
             self.clips[read.item.item_id, index] = sound
             self._shelf.keep(read.item.item_id, sound)
 
     def _reply_options(self, patch: ResponsePatch | None) -> ReplyOptions:
         if patch is None:
-            return self.settings.for_session().reply_options()
+            return self.settings.for_session(self._toolbox).reply_options()
         settings = self.settings.for_response(patch)
-        options = settings.for_session().reply_options()
+        out_of_band = patch.conversation == "none"  # nothing can follow from a call there
+        options = settings.for_session(None if out_of_band else self._toolbox).reply_options()
         if patch.input is not None:
             items = (self._input_item(body, i) for i, body in enumerate(patch.input))
             options = replace(options, input=tuple(items))
         return replace(
             options,
             metadata=patch.metadata,
-            in_conversation=patch.conversation != "none",
+            in_conversation=not out_of_band,
             sound=settings.sound,
         )
 

@@ -159,24 +159,33 @@ def output_item_event(
 
 
 def call_events(reply: ReplyInfo, called: CalledItem, output_index: int) -> Iterator[Wire]:
-    """All events of a function call, from its beginning to its end."""
+    """All events of a call, from its beginning to where the response leaves it."""
     item, before = called.item, called.previous_item_id
-    begun = replace(item, status="in_progress", arguments="")
-    address = {
-        "response_id": reply.response_id,
-        "item_id": item.item_id,
-        "output_index": output_index,
-        "call_id": item.call_id,
-    }
-    kind = "response.function_call_arguments"
+    asks = item.kind == "mcp_approval_request"
+    begun = item if asks else replace(item, status="in_progress", arguments="")
     yield output_item_event("added", reply, begun, output_index=output_index)
     if reply.in_conversation:
         yield item_event("added", begun, before, begun_only=False)
-    yield {"type": f"{kind}.delta", **address, "delta": item.arguments}
-    yield {"type": f"{kind}.done", **address, "name": item.name, "arguments": item.arguments}
-    if reply.in_conversation:
+    if not asks:
+        yield from _argument_events(reply, item, output_index)
+    if reply.in_conversation and item.kind != "mcp_call":  # that one has its result to come
         yield item_event("done", item, before, begun_only=False)
     yield output_item_event("done", reply, item, output_index=output_index)
+
+
+def _argument_events(reply: ReplyInfo, item: Item, output_index: int) -> Iterator[Wire]:
+    address: Wire = {
+        "response_id": reply.response_id,
+        "item_id": item.item_id,
+        "output_index": output_index,
+    }
+    done: Wire = {"arguments": item.arguments}
+    if item.kind == "function_call":
+        address["call_id"] = item.call_id
+        done["name"] = item.name
+    kind = f"response.{item.kind}_arguments"
+    yield {"type": f"{kind}.delta", **address, "delta": item.arguments}
+    yield {"type": f"{kind}.done", **address, **done}
 
 
 def part_wire(reply: ReplyInfo, text: str) -> Wire:

@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.errors import ClientError
+from voiceserver.gateway.mcp.toolbox import Toolbox
 from voiceserver.gateway.realtime.patches import (
     Kept,
     ResponsePatch,
     SessionPatch,
     TurnDetectionPatch,
 )
-from voiceserver.gateway.realtime.tools import tools_of
+from voiceserver.gateway.realtime.tools import offered, shown
 from voiceserver.gateway.wire_audio import AudioFormat
 from voiceserver.session.settings import (
     DEFAULT_REPLY_TOKENS,
@@ -110,8 +111,9 @@ class RealtimeSettings:
             changes["turns"] = merged_turns(self.turns, given.turn_detection)
         return changes
 
-    def for_session(self) -> SessionSettings:
-        """What the session itself needs to know of it."""
+    def for_session(self, toolbox: Toolbox | None = None) -> SessionSettings:
+        """What the session itself needs to know of it; `toolbox` knows the tools of servers."""
+        tools, served = offered(self.tools, self.tool_choice, self.parallel_tool_calls, toolbox)
         limit = DEFAULT_REPLY_TOKENS if self.max_output_tokens == "inf" else self.max_output_tokens
         turns = self.turns
         if turns is not None and self.transcribe_only:
@@ -123,7 +125,8 @@ class RealtimeSettings:
             max_tokens=limit,
             temperature=self.temperature,
             max_output_tokens=self.max_output_tokens,
-            tools=tools_of(self.tools, self.tool_choice, self.parallel_tool_calls),
+            tools=tools,
+            served=served,
             backchannels=self.backchannels and not self.transcribe_only,
         )
 
@@ -153,7 +156,7 @@ class RealtimeSettings:
             "expires_at": expires_at,
             "output_modalities": [self.output_modality],
             "instructions": self.instructions,
-            "tools": self.tools,
+            "tools": shown(self.tools),
             "tool_choice": self.tool_choice,
             "parallel_tool_calls": self.parallel_tool_calls,
             "max_output_tokens": self.max_output_tokens,

@@ -12,7 +12,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from voiceserver.errors import ClientError
 from voiceserver.gateway.realtime.patches import Text, Tolerant
+from voiceserver.gateway.realtime.wire_mcp import mcp_fields
 from voiceserver.session.items import Item, Part, PartKind
+from voiceserver.session.served_tools import Served
 
 Wire = dict[str, Any]
 _BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
@@ -47,9 +49,16 @@ class FunctionOutputIn(Tolerant):
     output: Text
 
 
-_ITEM_IN: TypeAdapter[MessageIn | FunctionCallIn | FunctionOutputIn] = TypeAdapter(
-    Annotated[MessageIn | FunctionCallIn | FunctionOutputIn, Field(discriminator="type")]
-)
+class McpApprovalIn(Tolerant):
+    type: Literal["mcp_approval_response"]
+    id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    approval_request_id: Annotated[str, Field(max_length=512)]
+    approve: bool
+    reason: Text | None = None
+
+
+AnyItemIn = MessageIn | FunctionCallIn | FunctionOutputIn | McpApprovalIn
+_ITEM_IN: TypeAdapter[AnyItemIn] = TypeAdapter(Annotated[AnyItemIn, Field(discriminator="type")])
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,9 @@ def read_item(body: Wire, new_id: Callable[[str], str], where: str = "item") -> 
                 Item(item_id, "function_call_output", call_id=given.call_id, output=given.output),
                 {},
             )
+        case McpApprovalIn(approval_request_id=request_id, approve=approve, reason=reason):
+            served = Served(approval_request_id=request_id, approve=approve, reason=reason)
+            return ReadItem(Item(item_id, "mcp_approval_response", served=served), {})
     return _read_message(given, item_id, where)
 
 
@@ -146,6 +158,8 @@ def decode_base64(text: str, param: str) -> bytes:
 def item_wire(item: Item, *, begun_only: bool = False, audio: bytes | None = None) -> Wire:
     """An item as the client sees it; `begun_only` leaves its content out, `audio` is its sound."""
     wire: Wire = {"id": item.item_id, "object": "realtime.item", "type": item.kind}
+    if item.kind.startswith("mcp"):
+        return wire | mcp_fields(item)
     wire["status"] = item.status
     if item.kind == "message":
         wire["role"] = item.role

@@ -76,7 +76,7 @@ class Call(Line):
         try:
             await super().run()
         finally:
-            self._protocol.close()
+            await self._protocol.close()
             await self._peer.close()
 
     @property
