@@ -23,6 +23,10 @@ CPU_INDEX_OPTION = $$($(BIN)/python -c 'import urllib.request as u; \
 # Would a plain torch bring CUDA packages along?
 BRINGS_CUDA = $(PIP) install --dry-run --ignore-installed --report - torch==$(TORCH) | grep -q '"name": "nvidia-'
 
+# Installs packages where that can be done without asking.
+DEBIAN = { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && apt-get update -qq && \
+	apt-get install -y -qq $(1) > /dev/null; }
+
 .PHONY: run test lint conformance clean install dev weights
 
 run: install
@@ -77,10 +81,12 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.installed
 	@echo "installing what tests need"
 	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	@command -v chromium chromium-browser google-chrome > /dev/null || { \
-		test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
-		apt-get update -qq && apt-get install -y -qq chromium > /dev/null; } || \
+	@command -v chromium chromium-browser google-chrome > /dev/null || $(call DEBIAN,chromium) || \
 		echo "no chromium: the browser tests will be skipped (Debian: apt install chromium)" >&2
+	@{ command -v baresip && command -v sipp; } > /dev/null || \
+		$(call DEBIAN,--no-install-recommends baresip sip-tester) || \
+		echo "no baresip, no sipp: tests with real SIP phones will be skipped" \
+		"(Debian: apt install baresip sip-tester)" >&2
 	@touch $@
 
 clean:
