@@ -55,8 +55,9 @@ tools get called.
 - typed: text is answered in speech.
 - interruption: the user speaks into a long story; it stops, and the user is answered.
 - tool: the client's function is called with the right arguments, and its result is spoken.
-- also: what only some clients do. LiveKit reconnects every so often and replays the conversation
-  (reconnect); GPT-Live hands work over to the application (client delegation)."""
+- also: what only some clients do. Pipecat detects turns itself (local turns), LiveKit reconnects
+  every so often and replays the conversation (reconnect), GPT-Live hands work over to the
+  application (client delegation)."""
 
 
 def table(verdicts: Sequence[Verdict]) -> str:

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import kit
+from pipecat.audio.utils import create_stream_resampler
 from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame, StartFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
@@ -36,9 +42,14 @@ async def weather(params: FunctionCallParams, city: str) -> None:
 
 
 class Ear(BaseInputTransport):
+    """Hears at Pipecat's usual 16 kHz, which is what its own turn detection needs."""
+
+    RATE_HZ = 16_000
+
     def __init__(self, params: TransportParams) -> None:
         super().__init__(params)
         self._ready = False
+        self._to_rate = create_stream_resampler()
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -48,8 +59,10 @@ class Ear(BaseInputTransport):
     async def hear(self, packet: bytes) -> None:
         if not self._ready:
             return
-        frame = InputAudioRawFrame(audio=packet, sample_rate=kit.RATE_HZ, num_channels=1)
-        await self.push_audio_frame(frame)
+        audio = await self._to_rate.resample(packet, kit.RATE_HZ, self.RATE_HZ)
+        if audio:
+            frame = InputAudioRawFrame(audio=audio, sample_rate=self.RATE_HZ, num_channels=1)
+            await self.push_audio_frame(frame)
 
 
 class Mouth(BaseOutputTransport):
@@ -92,18 +105,23 @@ class Watch(BaseObserver):
 class Bot:
     """A pipeline around a service."""
 
-    def __init__(self, service: LLMService[Any], context: LLMContext) -> None:
+    def __init__(
+        self,
+        service: LLMService[Any],
+        context: LLMContext,
+        user: LLMUserAggregatorParams | None = None,
+    ) -> None:
         parameters = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
         self.service, self.context = service, context
         self.ear, self.mouth, self.watch = Ear(parameters), Mouth(parameters), Watch()
         self.microphone = kit.Microphone(self.ear.hear)
         self.errors: list[str] = []
         self._step_begins = 0  # at this message of the conversation
-        user, assistant = LLMContextAggregatorPair(context)
+        hears, says = LLMContextAggregatorPair(context, user_params=user)
         self.worker = PipelineWorker(
-            Pipeline([self.ear, user, service, self.mouth, assistant]),
+            Pipeline([self.ear, hears, service, self.mouth, says]),
             params=PipelineParams(
-                audio_in_sample_rate=kit.RATE_HZ, audio_out_sample_rate=kit.RATE_HZ
+                audio_in_sample_rate=Ear.RATE_HZ, audio_out_sample_rate=kit.RATE_HZ
             ),
             observers=[self.watch],
             idle_timeout_secs=None,
@@ -134,14 +152,23 @@ class Bot:
         messages = self.context.get_messages()[self._step_begins :]
         return [m["content"] for m in messages if m["role"] == role and "content" in m]
 
-    async def run(self, call: object, verdicts: kit.Verdicts) -> None:
-        """Take a call's steps while the pipeline runs, then end it."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The pipeline runs, and ends."""
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self.worker)
         running = asyncio.create_task(runner.run())
         async with self.microphone.open():
-            for name in ("typed", "spoken", "interruption", "tool"):
-                self._step_begins = len(self.context.get_messages())
-                await verdicts.step(name, getattr(call, name)())
+            yield
             await self.worker.end()
             await asyncio.wait_for(running, 30)
+
+    async def take_steps(self, call: object, verdicts: kit.Verdicts) -> None:
+        """A call's steps; the typed turn is the one that begins."""
+        for name in ("typed", "spoken", "interruption", "tool"):
+            self.new_step()
+            await verdicts.step(name, getattr(call, name)())
+
+    def new_step(self) -> None:
+        """What has been recorded until now is no longer looked at."""
+        self._step_begins = len(self.context.get_messages())

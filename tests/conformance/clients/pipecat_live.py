@@ -78,7 +78,8 @@ async def main() -> None:
     )
     context = LLMContext([{"role": "developer", "content": kit.TYPED}], tools=[weather])
     bot = Bot(service, context)
-    await bot.run(Call(bot, given), verdicts)
+    async with bot.running():
+        await bot.take_steps(Call(bot, given), verdicts)
     verdicts.print(NOTE)
 
 

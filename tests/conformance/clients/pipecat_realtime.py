@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import kit
+from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -16,6 +18,7 @@ from pipecat.frames.frames import (
     UserStartedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat_kit import Bot, called, weather
@@ -27,7 +30,7 @@ NOTE = (
 
 
 class Call:
-    def __init__(self, bot: Bot, given: object) -> None:
+    def __init__(self, bot: Bot, given: Any) -> None:
         self.bot, self.given = bot, given
 
     async def answered(self, since: int) -> None:
@@ -75,13 +78,13 @@ class Call:
         await self.bot.recorded("assistant", kit.DEGREES)
 
 
-async def main() -> None:
-    given = kit.arguments()
-    verdicts = kit.Verdicts(
-        "Pipecat OpenAIRealtimeLLMService", "pipecat-ai", patience_s=given.patience
+def bot_at(given: Any, turn_detection: bool) -> Bot:
+    """A bot that leaves turns to the server, or takes them itself."""
+    listening = events.AudioInput(
+        transcription=events.InputAudioTranscription(model="whisper-1"),
+        turn_detection=None if turn_detection else False,
     )
-    transcription = events.InputAudioTranscription(model="whisper-1")
-    audio = events.AudioConfiguration(input=events.AudioInput(transcription=transcription))
+    audio = events.AudioConfiguration(input=listening)
     service = OpenAIRealtimeLLMService(
         api_key="none",
         base_url=given.url.replace("http", "ws", 1) + "/realtime",
@@ -92,8 +95,29 @@ async def main() -> None:
         ),
     )
     context = LLMContext([{"role": "user", "content": kit.TYPED}], tools=[weather])
-    bot = Bot(service, context)
-    await bot.run(Call(bot, given), verdicts)
+    user = None if turn_detection else LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
+    return Bot(service, context, user)
+
+
+async def takes_turns_itself(bot: Bot, given: Any) -> None:
+    """Pipecat's own turn detection: it commits, asks for responses, clears, cancels, truncates."""
+    async with bot.running():
+        call = Call(bot, given)
+        for step in (call.typed, call.spoken, call.interruption):
+            bot.new_step()
+            await step()
+
+
+async def main() -> None:
+    given = kit.arguments()
+    verdicts = kit.Verdicts(
+        "Pipecat OpenAIRealtimeLLMService", "pipecat-ai", patience_s=given.patience
+    )
+    bot = bot_at(given, turn_detection=True)
+    async with bot.running():
+        await bot.take_steps(Call(bot, given), verdicts)
+    itself = takes_turns_itself(bot_at(given, turn_detection=False), given)
+    await verdicts.step("local turns", itself)
     verdicts.print(NOTE)
 
 
