@@ -9,11 +9,15 @@ INT16_SCALE = np.float32(1.0 / 32768.0)
 
 
 class SampleRing:
-    """Keeps the last `capacity` samples; position 0 is the first sample ever written."""
+    """Keeps the last `capacity` samples; the first sample ever written is at `first`."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, first: int = 0) -> None:
         self._samples = np.zeros(capacity, np.int16)
-        self._written = 0
+        self._first = self._written = first
+
+    @property
+    def capacity(self) -> int:
+        return len(self._samples)
 
     @property
     def end(self) -> int:
@@ -23,7 +27,7 @@ class SampleRing:
     @property
     def begin(self) -> int:
         """Position of the oldest sample still kept."""
-        return max(0, self._written - len(self._samples))
+        return max(self._first, self._written - len(self._samples))
 
     def write(self, pcm16: bytes) -> None:
         """Append int16 little-endian samples; an odd last byte is ignored."""
@@ -47,5 +51,5 @@ class SampleRing:
         return found.astype(np.float32) * INT16_SCALE
 
     def clear(self) -> None:
-        """Start again at position 0."""
-        self._written = 0
+        """Start again at the first position."""
+        self._written = self._first

@@ -3,6 +3,7 @@
 Each slot keeps a ring of its recent audio addressed by absolute sample; voice activity follows
 behind at a bounded number of windows a call, so one session's flood cannot keep the loop from the
 others. Each also knows what its user's loudspeaker plays, and so what of a window is our own voice.
+Once that has surely been heard, and if the session does not mind, it is taken out.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from voiceserver.audio.turn_end import TurnEndPredictor
 from voiceserver.audio.vad import VoiceActivity, levels_dbfs
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.config import Limits
-from voiceserver.engine.family import Heard, Samples, TurnScore, Window
+from voiceserver.engine.cleaning import Cleaning
+from voiceserver.engine.family import FloorScore, Heard, Samples, TurnScore, Window
 from voiceserver.engine.listening.background import Background, Job
+from voiceserver.engine.listening.cleaned import CleanedAudio
 from voiceserver.engine.listening.forecaster import Forecaster
 
 # Audio waiting for voice activity, and the longest utterance that may end there.
 BACKLOG_SAMPLES = int(Limits.backlog_s * LISTEN_RATE_HZ)
 RING_SAMPLES = BACKLOG_SAMPLES + int((Limits.utterance_s + 5.0) * LISTEN_RATE_HZ)
 WINDOWS_PER_CALL = 8  # of each slot: a quarter second of audio, about 2 ms of work
+LEARN_SAMPLES = LISTEN_RATE_HZ  # of the past, shown to an echo canceller that begins
 FAINT_VOICE = 0.05  # less is no voice to any session: whether it might be ours is not asked
 
 
@@ -37,10 +41,37 @@ class Microphone:
     echo: EchoTracker
     ring: SampleRing = field(default_factory=lambda: SampleRing(RING_SAMPLES))
     analysed: int = 0  # sample position
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    cleaned: CleanedAudio | None = None  # None: all is listened to as it was heard
 
     @property
     def backlog_samples(self) -> int:
         return self.ring.end - self.analysed
+
+    def window_waits(self) -> bool:
+        """Whether the next window can be listened to."""
+        end = self.analysed + VAD_WINDOW_SAMPLES
+        return self.ring.end >= end if self.cleaned is None else self.cleaned.has(end)
+
+    def next_window(self) -> Samples:
+        """What voice activity is to listen to: [512]"""
+        begin, self.analysed = self.analysed, self.analysed + VAD_WINDOW_SAMPLES
+        if self.cleaned is None:
+            return self.ring.read(begin, self.analysed)
+        return self.cleaned.voice(begin, self.analysed)
+
+    def clean(self, *, echo: bool) -> None:
+        """Take out what is to be taken out from now on; `echo`: our own voice, too."""
+        noise = self.cleaning.noise
+        if noise is None and not echo:
+            self.cleaned = None
+            return
+        begin = max(self.ring.begin, self.analysed - LEARN_SAMPLES)
+        self.cleaned = CleanedAudio(self.ring, begin, echo=self.echo if echo else None, noise=noise)
+
+    @property
+    def removes_echo(self) -> bool:
+        return self.cleaned is not None and self.cleaned.removes_echo
 
 
 class Microphones:
@@ -54,6 +85,7 @@ class Microphones:
         self._turn_end = TurnEndPredictor(turn_end)
         self._open: dict[int, Microphone] = {}
         self._turns: Background[Heard] = Background("turn-end", wake)
+        self._unjudged: list[Heard] = []
 
     def open(self, slot: int, voice_rate_hz: int) -> None:
         """Begin with a new session, to whom we speak at this rate."""
@@ -68,6 +100,7 @@ class Microphones:
     def close(self, slot: int) -> None:
         del self._open[slot]
         self._turns.forget(slot)
+        self._unjudged = [heard for heard in self._unjudged if heard.slot != slot]
 
     def hear(self, slot: int, pcm16: bytes) -> None:
         """Take more audio; what is too old to be analysed in time is skipped."""
@@ -75,7 +108,15 @@ class Microphones:
         microphone.ring.write(pcm16)
         if microphone.backlog_samples > BACKLOG_SAMPLES:
             microphone.analysed = microphone.ring.end - BACKLOG_SAMPLES
+            microphone.clean(echo=microphone.removes_echo)
             self._reset(slot)
+
+    def clean(self, slot: int, cleaning: Cleaning) -> None:
+        """What the session wants to be taken out of its audio from now on."""
+        microphone = self._open[slot]
+        if cleaning != microphone.cleaning:
+            microphone.cleaning = cleaning
+            microphone.clean(echo=microphone.removes_echo and cleaning.echo)
 
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         """Learn when our own sound will leave the user's loudspeaker."""
@@ -93,8 +134,9 @@ class Microphones:
         microphone.echo.hushed(microphone.ring.end)
 
     def position(self, slot: int) -> int:
-        """Sample position after the newest audio of a slot."""
-        return self._open[slot].ring.end
+        """Sample position after the newest audio of a slot that can be read."""
+        microphone = self._open[slot]
+        return microphone.ring.end if microphone.cleaned is None else microphone.cleaned.words_end()
 
     def kept_from(self, slot: int) -> int:
         """Sample position of the oldest audio that is still there."""
@@ -102,21 +144,25 @@ class Microphones:
 
     def read(self, slot: int, begin: int, end: int) -> Samples:
         """Audio of a slot; what is no longer, or not yet, there is left out."""
-        return self._open[slot].ring.read(begin, end)
+        microphone = self._open[slot]
+        if microphone.cleaned is None:
+            return microphone.ring.read(begin, end)
+        return microphone.cleaned.words(begin, end)
 
     def pending(self) -> bool:
         """Whether a whole window waits anywhere."""
-        return any(m.backlog_samples >= VAD_WINDOW_SAMPLES for m in self._open.values())
+        return any(microphone.window_waits() for microphone in self._open.values())
 
     def listen(self) -> list[Heard]:
         """Analyse a bounded number of windows; return them and what the background finished."""
         heard: list[Heard] = []
         for _ in range(WINDOWS_PER_CALL):
-            slots = [s for s, m in self._open.items() if m.backlog_samples >= VAD_WINDOW_SAMPLES]
+            slots = [slot for slot, m in self._open.items() if m.window_waits()]
             if not slots:
                 break
             heard += self._windows(slots)
-        return heard + self._turns.collect()
+        unjudged, self._unjudged = self._unjudged, []
+        return heard + unjudged + self._turns.collect()
 
     def predict_turn_end(self, slot: int, request_id: int, begin: int, end: int) -> None:
         samples = self.read(slot, begin, end)
@@ -127,30 +173,39 @@ class Microphones:
         # An end of turn that cannot be told is taken as one: silence alone then decides.
         self._turns.submit(Job(slot, work, TurnScore(slot, request_id, 1.0), firm=True))
 
+    def judge_floor(self, slot: int, request_id: int, begin: int, end: int) -> None:
+        """Nobody here can tell what a sound over ours is."""
+        self._unjudged.append(FloorScore(slot, request_id, None))
+
     def end(self) -> None:
         self._turns.end()
 
     def _windows(self, slots: list[int]) -> list[Window]:
         """The next window of each of these slots."""
         microphones = [self._open[slot] for slot in slots]
-        ends = [m.analysed + VAD_WINDOW_SAMPLES for m in microphones]
-        heard = [m.ring.read(m.analysed, end) for m, end in zip(microphones, ends, strict=True)]
+        heard = [microphone.next_window() for microphone in microphones]
         samples = np.stack(heard)  # [slots, 512]
         voices, levels = self._vad.step(slots, samples), levels_dbfs(samples)
         windows: list[Window] = []
         for i, microphone in enumerate(microphones):
-            microphone.analysed = ends[i]
-            likeness = _echo_likeness(microphone.echo, ends[i], heard[i], voices[i])
-            windows.append(Window(slots[i], ends[i], voices[i], levels[i], likeness))
+            likeness = _echo_likeness(microphone, heard[i], voices[i])
+            windows.append(Window(slots[i], microphone.analysed, voices[i], levels[i], likeness))
         if self.forecaster is None:
             return windows
-        own = [m.echo.spoken(end) for m, end in zip(microphones, ends, strict=True)]
+        own = [microphone.echo.spoken(microphone.analysed) for microphone in microphones]
         return self.forecaster.step(windows, samples, np.stack(own))
 
 
-def _echo_likeness(echo: EchoTracker, end_sample: int, window: Samples, voice: float) -> float:
-    """How much of a window is our own voice, where that may matter."""
-    if voice >= FAINT_VOICE:
-        return echo.likeness(end_sample, window)
-    echo.skip(end_sample, window)
-    return 0.0
+def _echo_likeness(microphone: Microphone, window: Samples, voice: float) -> float:
+    """How much of a window is our own voice, where that may matter; from then on it is taken out.
+
+    A user with headphones has no echo, and a canceller that looks for one would take them for it.
+    """
+    echo = microphone.echo
+    if voice < FAINT_VOICE:
+        echo.skip(microphone.analysed, window)
+        return 0.0
+    likeness = echo.likeness(microphone.analysed, window)
+    if microphone.cleaning.echo and echo.heard_ourselves and not microphone.removes_echo:
+        microphone.clean(echo=True)
+    return likeness
