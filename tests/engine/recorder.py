@@ -12,6 +12,7 @@ import numpy as np
 
 from voiceserver.engine.family import (
     Ended,
+    FloorScore,
     Heard,
     Made,
     Samples,
@@ -68,6 +69,9 @@ class WordFamily:
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
     ) -> None:
         self.heard.append(Transcript(slot, request_id, f"{start_sample}-{end_sample}"))
+
+    def judge_floor(self, slot: int, request_id: int, start_sample: int, end_sample: int) -> None:
+        self.heard.append(FloorScore(slot, request_id, 0.25))
 
     def predict_turn_end(
         self, slot: int, request_id: int, start_sample: int, end_sample: int

@@ -13,8 +13,10 @@ from voiceserver.engine.messages import (
     ChatMessage,
     CloseSession,
     EndReason,
+    FloorJudged,
     FromEngine,
     HeldBack,
+    JudgeFloor,
     OpenSession,
     PredictTurnEnd,
     Recognise,
@@ -116,12 +118,14 @@ def test_listening_is_answered_with_the_session_it_came_from() -> None:
             UserAudio("b", b"\0" * 1024),
             Recognise("b", 7, 0, 512, final=True),
             PredictTurnEnd("b", 8, 0, 512),
+            JudgeFloor("b", 9, 0, 512),
         ]
     )
     assert bench.tick() == [
         SpeechActivity("b", 512, 1.0, -20.0, 0.0),
         Recognised("b", 7, "0-512"),
         TurnEnd("b", 8, 0.75),
+        FloorJudged("b", 9, 0.25),
     ]
 
 

@@ -63,6 +63,8 @@ class Call:
             self.session.speaker.lead_s = inf
         self.due_s: list[float] = []  # reminders
         self.effects: list[n.Effect] = []
+        self.judge: float | None = None  # says of every sound over ours; None: it cannot tell
+        self.judge_is_slow = False  # it answers when told to
         self.said: list[m.AudioDelta] = []  # all sound that the engine has made
         self.engine_ended = ""  # the newest reply of which the engine has said its last word
         self.now_s = 0.0
@@ -125,6 +127,13 @@ class Call:
         new = self.session.drain()
         self.effects += new
         self.due_s += [self.now_s + e.in_s for e in new if isinstance(e, n.Remind)]
+        asked = [e.message for e in new if isinstance(e, n.TellEngine)]
+        if not self.judge_is_slow and any(isinstance(message, m.JudgeFloor) for message in asked):
+            self.judge_floor(self.judge)
+
+    def judge_floor(self, probability: float | None) -> None:
+        """The newest question about a sound over ours is answered."""
+        self.say(m.FloorJudged("s", self.told(m.JudgeFloor)[-1].request_id, probability))
 
     def pass_time(self, seconds: float) -> None:
         """Reminders come when they are due, as timers bring them."""

@@ -45,13 +45,20 @@ class Transcript:
 
 
 @dataclass(frozen=True)
+class FloorScore:
+    slot: int
+    request_id: int
+    probability: float | None
+
+
+@dataclass(frozen=True)
 class TurnScore:
     slot: int
     request_id: int
     probability: float
 
 
-Heard = Window | Transcript | TurnScore
+Heard = Window | Transcript | FloorScore | TurnScore
 
 
 # --- what speaking takes and brings ---------------------------------------------------------------
@@ -180,6 +187,10 @@ class Family(Protocol):
 
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
+    ) -> None: ...
+
+    def judge_floor(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int
     ) -> None: ...
 
     def predict_turn_end(

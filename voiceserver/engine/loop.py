@@ -34,6 +34,7 @@ from voiceserver.engine.messages import (
     FromEngine,
     HeldBack,
     Instruct,
+    JudgeFloor,
     OpenSession,
     PredictTurnEnd,
     Recognise,
@@ -124,6 +125,8 @@ class Loop:
                 self._family.hear(slot, pcm16)
             case Recognise(_, request_id, start_sample, end_sample, final):
                 self._family.recognise(slot, request_id, start_sample, end_sample, final)
+            case JudgeFloor(_, request_id, start_sample, end_sample):
+                self._family.judge_floor(slot, request_id, start_sample, end_sample)
             case PredictTurnEnd(_, request_id, start_sample, end_sample):
                 self._family.predict_turn_end(slot, request_id, start_sample, end_sample)
             case TurnBegan(_, start_sample, dialogue):

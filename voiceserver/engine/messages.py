@@ -100,6 +100,16 @@ class Recognise:
 
 
 @dataclass(frozen=True)
+class JudgeFloor:
+    """Does the sound in `[start_sample, end_sample)` take the floor? Answered by FloorJudged."""
+
+    session_id: str
+    request_id: int
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
 class PredictTurnEnd:
     """Does `[start_sample, end_sample)` sound like a finished turn? Answered by TurnEnd."""
 
@@ -182,6 +192,7 @@ ToEngine = (
     | CloseSession
     | UserAudio
     | Recognise
+    | JudgeFloor
     | PredictTurnEnd
     | TurnBegan
     | Respond
@@ -241,6 +252,13 @@ class Recognised:
 
 
 @dataclass(frozen=True)
+class FloorJudged:
+    session_id: str
+    request_id: int
+    probability: float | None  # that who made the sound wants to speak; None: nobody can tell
+
+
+@dataclass(frozen=True)
 class TurnEnd:
     session_id: str
     request_id: int
@@ -291,6 +309,7 @@ FromEngine = (
     | SessionRefused
     | SpeechActivity
     | Recognised
+    | FloorJudged
     | TurnEnd
     | TextDelta
     | AudioDelta

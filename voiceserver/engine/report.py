@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from voiceserver.engine.family import Ended, Heard, Transcript, TurnScore, Window
+from voiceserver.engine.family import Ended, FloorScore, Heard, Transcript, TurnScore, Window
 from voiceserver.engine.messages import (
+    FloorJudged,
     FromEngine,
     Recognised,
     ResponseEnded,
@@ -23,6 +24,8 @@ def heard_message(session_id: str, heard: Heard) -> FromEngine:
             )
         case Transcript(_, request_id, text, failed):
             return Recognised(session_id, request_id, text, failed)
+        case FloorScore(_, request_id, probability):
+            return FloorJudged(session_id, request_id, probability)
         case TurnScore(_, request_id, probability):
             return TurnEnd(session_id, request_id, probability)
 

@@ -12,6 +12,7 @@ from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.config import Limits
 from voiceserver.engine.messages import (
     ChatMessage,
+    FloorJudged,
     Recognised,
     SpeechActivity,
     ToEngine,
@@ -189,8 +190,9 @@ class Ears:
 
     def recognised(self, answer: Recognised, ours: str) -> list[EarEvent]:
         """The recogniser has answered, while the assistant says `ours`."""
-        if self._questions.words_told(answer.request_id):
-            return self._words_told(None if answer.failed else answer.text, ours)
+        if self._questions.sound_told(answer.request_id):
+            text = None if answer.failed else answer.text
+            return self._from_detector(lambda d: d.told(text, ours, self._listened_to))
         hearing = self._questions.read(answer.request_id)
         if hearing is None:
             return []
@@ -203,21 +205,28 @@ class Ears:
             return []
         return self._if_read(hearing) if hearing.over else [ReadInPause(hearing)]
 
-    def _words_told(self, text: str | None, ours: str) -> list[EarEvent]:
-        """What is said in a doubtful sound."""
-        events: list[EarEvent] = []
-        for event in self._detector.told(text, ours) if self._detector else []:
-            events += self._turn_event(event)
-        return events
+    def floor_judged(self, answer: FloorJudged) -> list[EarEvent]:
+        """The judge of sounds over the assistant's has answered."""
+        if not self._questions.sound_told(answer.request_id):
+            return []
+        probability = answer.probability
+        return self._from_detector(lambda d: d.floor_judged(probability, self._listened_to))
+
+    def _from_detector(
+        self, answered: Callable[[ForecastDetector], list[turns.TurnEvent]]
+    ) -> list[EarEvent]:
+        """What follows from an answer to the detector."""
+        noticed = answered(self._detector) if self._detector else []
+        return [event for turn_event in noticed for event in self._turn_event(turn_event)]
 
     def judged(self, answer: TurnEnd) -> list[EarEvent]:
         """The model of turn ends has answered."""
         asked_end = self._questions.judged(answer.request_id)
         if asked_end is None or self._detector is None:
             return []
-        events: list[EarEvent] = []
-        for event in self._detector.judged(asked_end, answer.probability, self._listened_to):
-            events += self._turn_event(event)
+        events = self._from_detector(
+            lambda d: d.judged(asked_end, answer.probability, self._listened_to)
+        )
         hearing = self._current
         if not events and hearing is not None:
             pause_samples = self._listened_to - hearing.spoke_until_sample
@@ -247,6 +256,8 @@ class Ears:
                 return [Doubt()]
             case turns.AskWords(start_sample, end_sample):
                 self._questions.words(start_sample, end_sample)
+            case turns.AskFloor(start_sample, end_sample):
+                self._questions.floor(start_sample, end_sample)
             case turns.Dismissed():
                 return [DoubtOver()]
             case turns.Listened():

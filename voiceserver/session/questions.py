@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voiceserver.engine.messages import PredictTurnEnd, Recognise, ToEngine
+from voiceserver.engine.messages import JudgeFloor, PredictTurnEnd, Recognise, ToEngine
 from voiceserver.session.hearing import Ask, Hearing
 from voiceserver.session.timing import to_samples
 
@@ -21,7 +21,7 @@ class Questions:
         self._newest = 0
         self._reading: dict[int, Hearing] = {}  # to the recogniser
         self._judging: dict[int, int] = {}  # to the model of turn ends: request -> end sample
-        self._words: int | None = None  # to the recogniser, about a doubtful sound
+        self._sound: int | None = None  # about a sound over the assistant's
 
     @property
     def open_readings(self) -> int:
@@ -43,19 +43,29 @@ class Questions:
 
     def _recognise(self, start_sample: int, end_sample: int, final: bool) -> int:
         request_id = self._request_id()
-        start = max(0, start_sample - self.engine_zero)
-        end = max(start, end_sample - self.engine_zero)
-        self._tell(Recognise(self._session_id, request_id, start, end, final))
+        span = self._heard(start_sample, end_sample)
+        self._tell(Recognise(self._session_id, request_id, *span, final))
         return request_id
 
-    def words(self, start_sample: int, end_sample: int) -> None:
-        """Have a doubtful sound read; an older such question is forgotten."""
-        self._words = self._recognise(start_sample, end_sample, final=True)
+    def _heard(self, start_sample: int, end_sample: int) -> tuple[int, int]:
+        """A span of our clock on the engine's."""
+        start = max(0, start_sample - self.engine_zero)
+        return start, max(start, end_sample - self.engine_zero)
 
-    def words_told(self, request_id: int) -> bool:
-        """Whether this is the answer about the doubtful sound."""
-        told = request_id == self._words
-        self._words = None if told else self._words
+    def words(self, start_sample: int, end_sample: int) -> None:
+        """Have a doubtful sound read; an older question about a sound is forgotten."""
+        self._sound = self._recognise(start_sample, end_sample, final=True)
+
+    def floor(self, start_sample: int, end_sample: int) -> None:
+        """Ask whether a sound takes the floor; an older question about a sound is forgotten."""
+        self._sound = self._request_id()
+        span = self._heard(start_sample, end_sample)
+        self._tell(JudgeFloor(self._session_id, self._sound, *span))
+
+    def sound_told(self, request_id: int) -> bool:
+        """Whether this is the answer about the sound."""
+        told = request_id == self._sound
+        self._sound = None if told else self._sound
         return told
 
     def judge(self, first_sample: int, end_sample: int) -> None:
@@ -83,7 +93,7 @@ class Questions:
         lost = list({id(h): h for h in self._reading.values() if h.over}.values())
         self._reading.clear()
         self._judging.clear()
-        self._words = None
+        self._sound = None
         return lost
 
     def _request_id(self) -> int:

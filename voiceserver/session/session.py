@@ -13,6 +13,7 @@ from voiceserver.config import Limits
 from voiceserver.engine.messages import (
     AudioDelta,
     EngineReady,
+    FloorJudged,
     FromEngine,
     Instruct,
     Recognised,
@@ -238,6 +239,8 @@ class Session:
                 active = self.speaker.active
                 ours = "" if active is None else active.text
                 self._turns.heed(self.ears.recognised(message, ours), now_s)
+            case FloorJudged():
+                self._turns.heed(self.ears.floor_judged(message), now_s)
             case TurnEnd():
                 self._turns.heed(self.ears.judged(message), now_s)
             case AudioDelta() if self._engine_speaks_always:

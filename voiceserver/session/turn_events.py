@@ -43,6 +43,14 @@ class Doubted:
 
 
 @dataclass(frozen=True)
+class AskFloor:
+    """Ask whether a sound over the assistant's takes the floor; `floor_judged` takes the answer."""
+
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True)
 class AskWords:
     """Ask the recogniser what is said in a doubtful sound; `told` takes the answer."""
 
@@ -61,5 +69,14 @@ class Listened:
 
 
 TurnEvent = (
-    Began | Paused | Resumed | AskTurnEnd | Ended | Doubted | AskWords | Dismissed | Listened
+    Began
+    | Paused
+    | Resumed
+    | AskTurnEnd
+    | Ended
+    | Doubted
+    | AskFloor
+    | AskWords
+    | Dismissed
+    | Listened
 )

@@ -175,6 +175,11 @@ class MiniOmniFamily:
     ) -> None:
         self._transcriber.submit(Job(slot, request_id, start_sample, end_sample, final))
 
+    def judge_floor(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int
+    ) -> None:
+        self._microphones.judge_floor(slot, request_id, start_sample, end_sample)
+
     def predict_turn_end(
         self, slot: int, request_id: int, start_sample: int, end_sample: int
     ) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceserver.config import EngineConfig, ThinkerConfig, TurnTakingName
+from voiceserver.config import EngineConfig, ThinkerConfig, TurnTakingName, policy_folder
 from voiceserver.engine.family import (
     Ended,
     Heard,
@@ -94,6 +94,10 @@ class Nano:
             thinker = _thinker(files, slots, wake, endpoint)
             listener = listening.result()
             listener.forecaster = forecaster_of(turn_taking, slots)
+            if turn_taking == "duplex":
+                from voiceserver.nn import floor
+
+                listener.floor = floor.load(policy_folder())
             return cls(listener, thinker, voice, slots)
 
     @property
@@ -117,6 +121,9 @@ class Nano:
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
     ) -> None:
         self._listener.recognise(slot, request_id, start_sample, end_sample, final=final)
+
+    def judge_floor(self, slot: int, request_id: int, start_sample: int, end_sample: int) -> None:
+        self._listener.judge_floor(slot, request_id, start_sample, end_sample)
 
     def predict_turn_end(
         self, slot: int, request_id: int, start_sample: int, end_sample: int

@@ -79,6 +79,11 @@ class Recogniser:
             return ""
         return without_loop(self._tokenizer.decode(result.sequences_ids[0]).strip())
 
+    def states(self, samples: Floats) -> Floats:
+        """What the encoder makes of at most 30 s of whole frames: [n // 320, D]"""
+        states: Floats = self._encode(samples)[0]
+        return states
+
     def _encode(self, samples: Floats) -> Floats:
         """Encoder states of whole mel frames: [1, n // 320, D]"""
         features = ctranslate2.StorageView.from_array(log_mel(samples)[None])

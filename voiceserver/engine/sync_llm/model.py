@@ -90,6 +90,11 @@ class SyncLlm:
     ) -> None:
         self._listener.recognise(slot, request_id, start_sample, end_sample, final=final)
 
+    def judge_floor(
+        self, slot: int, request_id: int, start_sample: int, end_sample: int
+    ) -> None:
+        self._listener.judge_floor(slot, request_id, start_sample, end_sample)
+
     def predict_turn_end(
         self, slot: int, request_id: int, start_sample: int, end_sample: int
     ) -> None:

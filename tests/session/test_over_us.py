@@ -1,0 +1,110 @@
+"""Sounds over the assistant's, judged by an engine that can tell who takes the floor."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from forecast_kit import Call
+
+from voiceserver.engine import messages as m
+from voiceserver.session import notices as n
+from voiceserver.session.over_us import LONGEST_DOUBT_SAMPLES, LONGEST_JUDGED_SAMPLES
+
+LONGEST_DOUBT_WINDOWS = LONGEST_DOUBT_SAMPLES // 512 + 1
+
+
+def speaking(judge: float | None = 0.5) -> Call:
+    call = Call()
+    call.speak_turn()
+    call.reply(9)
+    call.hear("." * 5)
+    call.judge = judge
+    return call
+
+
+def interrupted(call: Call) -> bool:
+    return [d.reply.status for d in call.noticed(n.ReplyDone)] == ["cancelled"]
+
+
+def goes_on(call: Call) -> bool:
+    """Whether all that is made is passed on again."""
+    call.reply(2)
+    return len(call.passed_on()) == 11
+
+
+def test_who_surely_takes_the_floor_interrupts_while_still_speaking() -> None:
+    call = speaking(judge=0.95)
+    call.hear("d" * 9)
+    assert not call.told(m.JudgeFloor), "too early to tell"
+    call.hear("d" * 2)
+    assert interrupted(call)
+
+
+def test_the_sound_is_judged_from_its_first_consonant_on() -> None:
+    call = speaking()
+    call.hear("d" * 11)
+    [asked] = call.told(m.JudgeFloor)
+    assert asked.end_sample - asked.start_sample == 10 * 512 + 1600
+    assert asked.end_sample == call.listened - 512
+
+
+def test_a_listener_is_let_alone_at_once_and_may_still_take_the_floor() -> None:
+    call = speaking(judge=0.05)
+    call.hear("d" * 11)
+    assert goes_on(call), "although the sound lasts"
+    call.judge = 0.95
+    call.hear("d" * 5)
+    assert interrupted(call)
+
+
+@pytest.mark.parametrize(("judge", "stops"), [(0.6, True), (0.3, False)])
+def test_a_sound_that_is_over_is_whatever_is_likelier(judge: float, stops: bool) -> None:
+    call = speaking(judge)
+    call.hear("d" * 13)
+    assert not call.noticed(n.ReplyDone)
+    assert len(call.noticed(n.SpeechStarted)) == 1, "the turn before"
+    call.hear("." * 8)
+    assert interrupted(call) == stops
+    assert stops or goes_on(call)
+
+
+def test_it_is_asked_again_only_about_more_sound() -> None:
+    call = speaking(judge=0.05)
+    call.hear("d" * 20)
+    ends = [asked.end_sample for asked in call.told(m.JudgeFloor)]
+    assert len(ends) == 3
+    assert min(b - a for a, b in pairwise(ends)) == 4 * 512
+    call.hear("." * 60)
+    assert len(call.told(m.JudgeFloor)) <= 5, "once or twice more, with its last syllable"
+
+
+def test_a_sound_that_is_surely_nothing_is_not_asked_about() -> None:
+    call = speaking(judge=0.95)
+    call.hear("b" * 40)
+    assert not call.told(m.JudgeFloor)
+
+
+def test_nobody_listens_to_a_television_for_ever() -> None:
+    call = speaking(judge=0.05)
+    call.hear("d" * 400)
+    last = call.told(m.JudgeFloor)[-1]
+    assert last.end_sample - last.start_sample <= LONGEST_JUDGED_SAMPLES + 1600
+
+
+@pytest.mark.parametrize(("sound", "stops"), [("l", True), ("d", False)])
+def test_without_an_answer_the_forecast_decides(sound: str, stops: bool) -> None:
+    call = speaking()
+    call.judge_is_slow = True
+    call.hear(sound * (3 + LONGEST_DOUBT_WINDOWS))
+    assert len(call.told(m.JudgeFloor)) == 1
+    assert interrupted(call) == stops
+
+
+def test_an_answer_about_a_sound_long_over_changes_nothing() -> None:
+    call = speaking()
+    call.judge_is_slow = True
+    call.hear("d" * 12 + "." * 40)
+    before = len(call.effects)
+    call.judge_floor(0.99)
+    assert len(call.effects) == before
