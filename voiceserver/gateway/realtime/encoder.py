@@ -26,6 +26,7 @@ class Encoder:
         self.voice_rate_hz = 0  # told by the engine
         self.with_timing = False  # our own opt-in events
         self.with_interim = False
+        self.with_item_sound = True  # in items that are retrieved
         self._conversation_id = conversation_id
         self._shelf = shelf
         self._sound = settings.sound  # of the reply under way
@@ -50,7 +51,9 @@ class Encoder:
             case n.Failure(message, code, kind):
                 yield ev.error(message, code=code, kind=kind)
             case n.ItemRetrieved(item):
-                sound = self._shelf.audio(item.item_id, self.settings.output_format)
+                sound = None
+                if self.with_item_sound:
+                    sound = self._shelf.audio(item.item_id, self.settings.output_format)
                 event = {"type": "conversation.item.retrieved"}
                 yield event | {"item": item_wire(item, audio=sound)}
             case _:

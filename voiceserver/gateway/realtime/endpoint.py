@@ -3,7 +3,7 @@
 Two extensions, off unless asked for in the query: `timing=1` sends `voiceserver.turn.timing` (ms
 after the user's last word when a turn was decided, read, first written and first heard) and
 `voiceserver.interruption.timing`; `interim=1` reads turns while they are being spoken and sends
-`voiceserver.input_transcript.interim`.
+`voiceserver.input_transcript.interim`. With `call_id` it is a sideband, see `webrtc/sideband.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from voiceserver.gateway.realtime.connection import Connection
 from voiceserver.gateway.realtime.patches import SessionPatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.state import GatewayState
+from voiceserver.gateway.webrtc.sideband import join_call
 
 router = APIRouter()
 
@@ -29,6 +30,9 @@ router = APIRouter()
 async def realtime(websocket: WebSocket) -> None:
     """Serve one Realtime client."""
     state: GatewayState = websocket.app.state.gateway
+    if (call_id := websocket.query_params.get("call_id")) is not None:
+        await join_call(websocket, state, call_id)
+        return
     try:
         settings = _settings(websocket, state)
         connection = await admit(state, lambda: Connection(websocket, state.services, settings))

@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from voiceserver.errors import ClientError, EngineUnavailable
@@ -29,9 +30,14 @@ from voiceserver.session.session import Session
 
 log = logging.getLogger("voiceserver.gateway")
 
+_ANSWERS = ("error", "conversation.item.retrieved")  # only for the client that asked
+
 
 class RealtimeProtocol:
-    """One client's side of the protocol. `flush` carries out what the session wants done."""
+    """One client's side of the protocol, and that of others who join its session.
+
+    `flush` carries out what the session wants done.
+    """
 
     def __init__(
         self,
@@ -52,7 +58,11 @@ class RealtimeProtocol:
         self.requests = Requests(
             session, settings, services.limits, new_id, shelf, self._toolbox, clear_output
         )
+        self.over = asyncio.Event()
         self._outbox = outbox
+        self._joined: list[Outbox] = []
+        self._asking: Outbox | None = None  # of whose event is being carried out
+        self._sound_beside = clear_output is not None
         self._flush = flush
         self._encoder = Encoder(settings, session.conversation.conversation_id, shelf)
         self._expires_at = int(time.time() + services.limits.session_s)
@@ -75,23 +85,45 @@ class RealtimeProtocol:
         self._toolbox.want(self.requests.settings.tools, only=True)
         self._flush()
 
+    @property
+    def joined_count(self) -> int:
+        """How many have joined the session."""
+        return len(self._joined)
+
+    @contextmanager
+    def joined(self, outbox: Outbox) -> Iterator[None]:
+        """One more client of the session: it is told what happens, and may ask for things."""
+        self._put({"type": "session.created", "session": self._session_wire()}, [outbox])
+        self._joined.append(outbox)
+        try:
+            yield
+        finally:
+            self._joined.remove(outbox)
+
     async def close(self) -> None:
         """The session is over."""
+        self.over.set()
         for task in self._tasks:
             task.cancel()
         await self._toolbox.close()
 
     # --- from the client ---------------------------------------------------------------------
 
-    def take(self, frame: str | bytes) -> None:
-        """Carry out one event; whatever is wrong with it, the session lives on."""
+    def take(self, frame: str | bytes, joined: Outbox | None = None) -> None:
+        """Carry out one event, of who joined with that outbox if it is given.
+
+        Whatever is wrong with it, the session lives on.
+        """
+        self._asking = self._outbox if joined is None else joined
+        # A data channel would be blocked for seconds by the sound of an item.
+        self._encoder.with_item_sound = joined is not None or not self._sound_beside
         try:
-            event = client_events.parse(frame)
+            self._carry_out(client_events.parse(frame))
         except ClientError as error:
             event_id = getattr(error, "event_id", None)
             self.fail(str(error), error.code, error.kind, error.param, event_id)
-            return
-        self._carry_out(event)
+        finally:
+            self._asking = None
 
     def _carry_out(self, event: AnyClientEvent, *, told: bool = False) -> None:
         """`told`: the servers of tools it names have been waited for."""
@@ -149,12 +181,19 @@ class RealtimeProtocol:
 
     def send(self, event: dict[str, Any]) -> None:
         """Queue an event; sound that a slow client leaves unread is dropped, and it is told."""
+        if event["type"] in _ANSWERS and self._asking is not None:
+            self._put(event, [self._asking])
+        else:
+            self._put(event, [self._outbox, *self._joined])
+
+    def _put(self, event: dict[str, Any], outboxes: list[Outbox]) -> None:
         is_audio = event["type"] == "response.output_audio.delta"
         text = json.dumps({"event_id": new_id("event"), **event}, ensure_ascii=False)
-        dropped = self._outbox.put(text, event["response_id"] if is_audio else None)
-        if dropped:
-            self._services.metrics.audio_dropped.inc(dropped)
-            self.tell_of_dropping()
+        for outbox in outboxes:
+            dropped = outbox.put(text, event["response_id"] if is_audio else None)
+            if dropped:
+                self._services.metrics.audio_dropped.inc(dropped)
+                self.tell_of_dropping()
 
     def tell_of_dropping(self) -> None:
         """The client does not take its sound as fast as it is made; it is told once."""

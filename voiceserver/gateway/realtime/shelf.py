@@ -81,19 +81,3 @@ class AudioShelf:
             self._bytes -= len(self._heard.pop(next(iter(self._heard))))
         else:
             self._bytes -= len(self._spoken.pop(next(iter(self._spoken)))[1])
-
-
-class EmptyShelf(AudioShelf):
-    """Keeps nothing: for clients to whom the sound of an item is too long a message."""
-
-    def __init__(self) -> None:
-        super().__init__(0.0)
-
-    def hear(self, pcm16: bytes) -> None:
-        pass
-
-    def keep(self, item_id: str, pcm16: bytes) -> None:
-        pass
-
-    def speak(self, item_id: str, audio_format: AudioFormat, data: bytes) -> None:
-        pass

@@ -21,12 +21,13 @@ from voiceserver.gateway.outbox import Outbox, ReaderTooSlow
 from voiceserver.gateway.realtime import server_events as ev
 from voiceserver.gateway.realtime.protocol import RealtimeProtocol
 from voiceserver.gateway.realtime.settings import RealtimeSettings
-from voiceserver.gateway.realtime.shelf import EmptyShelf
+from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.services import Services
 from voiceserver.gateway.webrtc.ear import Ear
 from voiceserver.gateway.webrtc.peer import QUIET_S, MessageTooLong, Peer, PeerGone
 from voiceserver.gateway.webrtc.play_queue import PlayQueue, Sound
 from voiceserver.gateway.webrtc.voice_track import OPUS_RATE_HZ, VoiceTrack
+from voiceserver.gateway.wire_audio import AudioFormat, OutputAudio
 from voiceserver.session import notices as n
 
 log = logging.getLogger("voiceserver.gateway")
@@ -49,14 +50,16 @@ class Call(Line):
         self.call_id = new_id("rtc")
         self.serving: asyncio.Task[None] | None = None  # kept from being collected
         self._outbox = Outbox()
-        self._protocol = RealtimeProtocol(
-            self._session, settings, services, self._outbox, self._flush, EmptyShelf(), self._clear
+        self._shelf = AudioShelf(services.limits.backlog_s + services.limits.utterance_s)
+        self.protocol = RealtimeProtocol(
+            self._session, settings, services, self._outbox, self._flush, self._shelf, self._clear
         )
-        self._protocol.extend(query)
+        self.protocol.extend(query)
         self._queue = PlayQueue(OPUS_RATE_HZ, self)
-        self._peer = Peer(VoiceTrack(self._queue), self._protocol.take, ice_servers)
+        self._peer = Peer(VoiceTrack(self._queue), self.protocol.take, ice_servers)
         self._ear = Ear()
         self._mouth: StreamingResampler | None = None  # of the reply being spoken
+        self._copy: OutputAudio | None = None  # of it, for the shelf
         self._cut: list[Sound] = []  # stopped, and the client has not been told
         self._playout = self._session.speaker.playout
         self._playout.reported = True
@@ -76,7 +79,7 @@ class Call(Line):
         try:
             await super().run()
         finally:
-            await self._protocol.close()
+            await self.protocol.close()
             await self._peer.close()
 
     @property
@@ -88,7 +91,7 @@ class Call(Line):
         self.end(CLOSE_NORMAL, "hung up")
 
     async def _open(self) -> None:
-        self._protocol.begin()  # waits in the outbox for the channel
+        self.protocol.begin()  # waits in the outbox for the channel
 
     async def _receive_all(self) -> None:
         self._tasks.add(asyncio.create_task(self._listen()))
@@ -110,9 +113,9 @@ class Call(Line):
             else:
                 continue
             try:
-                self._protocol.requests.hear(pcm16, self._now_s())
+                self.protocol.requests.hear(pcm16, self._now_s())
             except ClientError as error:
-                self._protocol.fail(str(error), error.code, error.kind, error.param)
+                self.protocol.fail(str(error), error.code, error.kind, error.param)
             except Exception:
                 log.exception("%s: sound could not be taken in", self.session_id)
             self._flush()
@@ -148,36 +151,38 @@ class Call(Line):
 
     def engine_ready(self) -> None:
         super().engine_ready()
-        self._protocol.engine_ready()
+        self.protocol.engine_ready()
 
     def _fail(self, message: str, code: str, kind: str = "invalid_request_error") -> None:
-        self._protocol.fail(message, code, kind)
+        self.protocol.fail(message, code, kind)
 
     def _tell_client(self, notice: n.Effect) -> None:
         match notice:
             case n.ReplyAudio(reply, pcm16):
-                if self._mouth is None:
+                if self._mouth is None or self._copy is None:
                     rate_hz = self._session.speaker.voice_rate_hz
                     self._mouth = StreamingResampler(rate_hz, OPUS_RATE_HZ, "HQ")
+                    self._copy = OutputAudio(AudioFormat.PCM, rate_hz)
                 self._say(reply, self._mouth.process(np.frombuffer(pcm16, "<i2")))
-            case n.ReplyText(reply, delta) if reply.speak and self._protocol.with_timing:
+                self._shelf.speak(reply.item_id, AudioFormat.PCM, self._copy.encode(pcm16))
+            case n.ReplyText(reply, delta) if reply.speak and self.protocol.with_timing:
                 start_s = round(self._queue.pushed_s(reply.response_id), 3)
                 kind = "output_audio_transcript.delta"
                 event = ev.response_event(kind, reply, delta=delta, start_time=start_s)
-                self._protocol.send(event)
+                self.protocol.send(event)
             case n.ReplyDone(reply):
                 if self._mouth is not None and reply.status != "cancelled":
                     self._say(reply, self._mouth.flush())
-                self._mouth = None
-                self._protocol.tell(notice)
+                self._mouth = self._copy = None
+                self.protocol.tell(notice)
                 self._queue.finish(reply.response_id)
             case _:
-                self._protocol.tell(notice)
+                self.protocol.tell(notice)
 
     def _say(self, reply: n.ReplyInfo, samples: np.ndarray) -> None:
         if len(samples) and self._queue.push(reply, samples):
             self._services.metrics.audio_dropped.inc()
-            self._protocol.tell_of_dropping()
+            self.protocol.tell_of_dropping()
 
     # --- what becomes of the sound -----------------------------------------------------------
 
@@ -193,7 +198,7 @@ class Call(Line):
 
     def _tell_of_sound(self, what: str, sound: Sound) -> None:
         kind = f"output_audio_buffer.{what}"
-        self._protocol.send({"type": kind, "response_id": sound.reply.response_id})
+        self.protocol.send({"type": kind, "response_id": sound.reply.response_id})
 
     # --- interruptions -----------------------------------------------------------------------
 

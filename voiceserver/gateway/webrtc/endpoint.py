@@ -23,6 +23,7 @@ from voiceserver.gateway.state import GatewayState
 from voiceserver.gateway.webrtc.call import Call
 from voiceserver.gateway.webrtc.call_request import read_call
 from voiceserver.gateway.webrtc.ice import ice_servers
+from voiceserver.gateway.webrtc.sideband import find_call
 
 router = APIRouter()
 
@@ -71,8 +72,8 @@ async def hang_up(call_id: str, request: Request) -> Response:
     state: GatewayState = request.app.state.gateway
     if not authorised(request, state.config.api_key):
         return refusal(401, "invalid_api_key", "Incorrect API key provided.")
-    for line in state.connections:
-        if isinstance(line, Call) and line.call_id == call_id:
-            line.hang_up()
-            return Response(status_code=200)
+    call = find_call(state, call_id)
+    if call is not None:
+        call.hang_up()
+        return Response(status_code=200)
     return refusal(404, "call_not_found", "There is no such call.", "call_id")
