@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -59,6 +60,15 @@ def host_and_port(address: str) -> tuple[str, int]:
     if not (host and colon and port.isdecimal() and int(port) < 2**16):
         raise VoiceserverError(f"{address!r} is not of the form HOST:PORT")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def destinations(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Whom calls may be handed to, each given as NAME=NUMBER or NAME=ADDRESS."""
+    pairs = [entry.partition("=") for entry in given if entry.strip()]
+    for name, _, where in pairs:
+        if not (name.strip() and where.strip()):
+            raise VoiceserverError(f"a call is transferred to NAME=NUMBER, not to {name!r}")
+    return tuple((name.strip(), where.strip()) for name, _, where in pairs)
 
 
 # Who tells when turns begin and end: our duplex policy; voice activity and the smart-turn model; or
@@ -173,6 +183,8 @@ class ServerConfig:
     public_url: str | None = None  # how call providers reach us; None: as they ask for it
     audiosocket: str | None = None  # HOST:PORT for Asterisk; None: not offered
     sip: SipConfig | None = None  # None: not offered
+    hang_up: bool = False  # on telephones: the model may end the call
+    transfer_to: tuple[tuple[str, str], ...] = ()  # whom it may hand calls to: name, number
     # MCP servers that clients may have us speak to: HOST or HOST:PORT; or those at any address
     # that is "public", on this machine ("local"), or in a network of its own ("private").
     mcp_hosts: tuple[str, ...] = ("public",)
@@ -202,6 +214,8 @@ class ServerConfig:
             public_url=os.environ.get("VOICESERVER_PUBLIC_URL") or None,
             audiosocket=os.environ.get("VOICESERVER_AUDIOSOCKET") or None,
             sip=SipConfig.from_environment(sip) if sip else None,
+            hang_up=os.environ.get("VOICESERVER_HANG_UP", "") not in ("", "0"),
+            transfer_to=destinations(os.environ.get("VOICESERVER_TRANSFER_TO", "").split(";")),
             mcp_hosts=tuple(os.environ.get("VOICESERVER_MCP_HOSTS", "public").split()),
             ice_servers=tuple(os.environ.get("VOICESERVER_ICE_SERVERS", "").split()),
             limits=limits,

@@ -8,6 +8,7 @@ was told. It stands in for the engine only where the gateway itself is under tes
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import pickle
@@ -21,7 +22,7 @@ import numpy as np
 from voiceserver.engine import messages as m
 from voiceserver.engine import wire
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
-from voiceserver.engine.tools import ToolCall
+from voiceserver.engine.tools import Function, ToolCall
 
 RATE_HZ, FRAME_SAMPLES = 22050, 1792
 FRAME_S = FRAME_SAMPLES / RATE_HZ
@@ -85,9 +86,15 @@ def calls(respond: m.Respond) -> tuple[ToolCall, ...]:
         return ()
     called = respond.tools.functions[: None if "call all" in last else 1]
     return tuple(
-        ToolCall(f"call_{respond.response_id[-8:]}_{i}", function.name, '{"city": "Rome"}')
+        ToolCall(f"call_{respond.response_id[-8:]}_{i}", function.name, arguments(function))
         for i, function in enumerate(called)
     )
+
+
+def arguments(function: Function) -> str:
+    """The first of what may be chosen, or a city."""
+    chosen = function.parameters.get("properties", {}).get("destination")
+    return json.dumps({"destination": chosen["enum"][0]} if chosen else {"city": "Rome"})
 
 
 def timed_words(text: str) -> list[m.WordTiming]:

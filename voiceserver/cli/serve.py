@@ -19,6 +19,7 @@ from voiceserver.config import (
     ServerConfig,
     SipConfig,
     ThinkerConfig,
+    destinations,
     host_and_port,
     policy_folder,
     turn_taking_named,
@@ -65,6 +66,14 @@ def serve(
     sip: str | None = typer.Option(
         None, help="HOST:PORT (UDP) for calls over SIP. [VOICESERVER_SIP; not offered]"
     ),
+    hang_up: bool | None = typer.Option(
+        None, help="Let the model end telephone calls. [VOICESERVER_HANG_UP; no]"
+    ),
+    transfer_to: list[str] | None = typer.Option(
+        None,
+        help="NAME=NUMBER or NAME=SIP-URI to whom the model may transfer calls over SIP; may be "
+        "given several times. [VOICESERVER_TRANSFER_TO, separated by semicolons]",
+    ),
     mcp_hosts: str | None = typer.Option(
         None,
         help="MCP servers that clients may name: HOST, HOST:PORT, public, local (this machine), "
@@ -88,6 +97,8 @@ def serve(
         turn_taking=turn_taking_named(turn_taking) if turn_taking else config.turn_taking,
         audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
         sip=SipConfig.from_environment(sip) if sip is not None else config.sip,
+        hang_up=hang_up if hang_up is not None else config.hang_up,
+        transfer_to=destinations(transfer_to) if transfer_to else config.transfer_to,
         mcp_hosts=tuple(mcp_hosts.split()) if mcp_hosts is not None else config.mcp_hosts,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
@@ -139,6 +150,8 @@ def _family(config: ServerConfig) -> str:
         raise VoiceserverError(f"model {config.model} writes its replies itself: no --thinker")
     if family == "nano" and config.device == "cuda":
         raise VoiceserverError(f"model {config.model} runs on the CPU only")
+    if (config.hang_up or config.transfer_to) and config.thinker is None:
+        raise VoiceserverError(f"model {config.model} calls no tools: --hang-up needs --thinker")
     if config.turn_taking == "duplex" and not any(policy_folder().glob("*.safetensors")):
         raise VoiceserverError(f"turn taking duplex: no policy lies in {policy_folder()}")
     return family

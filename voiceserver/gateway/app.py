@@ -35,6 +35,7 @@ from voiceserver.gateway.state import GatewayState
 from voiceserver.gateway.webrtc.endpoint import router as webrtc_router
 from voiceserver.gateway.webrtc.ice import ice_servers
 from voiceserver.metrics import Metrics
+from voiceserver.session.call_tools import CallTools
 
 _SPARE_SLOTS = 1  # for audio inside items, see clips.py
 _GOODBYE_S = 3.0
@@ -64,7 +65,8 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     engine = EngineClient(engine_config, metrics, engine_command)
     clips = ClipReader(engine, limits.utterance_s)
     access = Access(config.mcp_hosts)
-    services = Services(engine, clips, limits, metrics, MonotonicClock(), access)
+    call_tools = CallTools(config.hang_up, dict(config.transfer_to))
+    services = Services(engine, clips, limits, metrics, MonotonicClock(), access, call_tools)
     state = GatewayState(config, services, ClientSecrets(config.api_key))
 
     audiosocket, sip = AudioSocketServer(state), SipServer(state)

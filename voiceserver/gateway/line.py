@@ -13,9 +13,11 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from voiceserver.engine.messages import FromEngine
+from voiceserver.errors import ClientError
 from voiceserver.gateway.observing import observe
 from voiceserver.gateway.services import Services
 from voiceserver.session import notices as n
+from voiceserver.session.items import Item
 from voiceserver.session.session import Session
 from voiceserver.session.settings import SessionSettings
 
@@ -100,6 +102,36 @@ class Line(ABC):
         """The server is shutting down."""
         self.end(CLOSE_RESTART, "the server is shutting down")
 
+    # --- what the model may do with the call --------------------------------------------------
+
+    can_transfer = False
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self.end(CLOSE_NORMAL, "the assistant has hung up")
+
+    async def transfer(self, target: str) -> None:
+        """Hand the caller over to somebody else, who then has them; raises ClientError."""
+        raise ClientError("This line cannot transfer calls.", code="transfer_not_possible")
+
+    def _end_call(self, asked: n.EndCall) -> None:
+        self._tell_client(asked)
+        if asked.target is None:
+            self.hang_up()
+            return
+        task = asyncio.create_task(self._hand_over(asked.item, asked.target))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hand_over(self, item: Item, target: str) -> None:
+        try:
+            await self.transfer(target)
+        except ClientError as error:
+            log.info("%s: %s", self.session_id, error)
+            now_s = self._services.clock.now_s()
+            self._session.call_control.failed(item, str(error), now_s)
+            self._flush()
+
     @property
     def busy(self) -> bool:
         """Whether a reply is under way."""
@@ -157,6 +189,8 @@ class Line(ABC):
                 self._services.engine.send(effect.message)
             elif isinstance(effect, n.Remind):
                 self._remind(effect.in_s)
+            elif isinstance(effect, n.EndCall):
+                self._end_call(effect)
             else:
                 self._tell_client(effect)
 

@@ -10,6 +10,7 @@ from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.mcp.access import Access
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.metrics import Metrics
+from voiceserver.session.call_tools import CallTools
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,4 @@ class Services:
     metrics: Metrics
     clock: Clock
     mcp_access: Access
+    call_tools: CallTools  # on telephones

@@ -19,10 +19,10 @@ from voiceserver.session.notices import (
     ReplyText,
     RunTool,
     ToolProgress,
-    Usage,
 )
 from voiceserver.session.playout import Playout
 from voiceserver.session.reply import FromReply, Reply
+from voiceserver.session.usage import Usage
 
 _SAMPLE_BYTES = 2
 

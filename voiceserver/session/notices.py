@@ -10,17 +10,9 @@ from typing import Literal
 
 from voiceserver.engine.messages import ToEngine
 from voiceserver.session.items import Item
+from voiceserver.session.usage import Usage
 
 ReplyStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens read and written for one reply; an audio token is one frame of the talker."""
-
-    input_tokens: int = 0
-    text_tokens: int = 0
-    audio_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -229,6 +221,14 @@ class ToolProgress:
 
 
 @dataclass(frozen=True)
+class EndCall:
+    """The model wants to hang up, or the caller handed over to `target`."""
+
+    item: Item  # its call of the tool
+    target: str | None
+
+
+@dataclass(frozen=True)
 class Failure:
     """Something went wrong that is not the answer to a client's event."""
 
@@ -286,6 +286,7 @@ Effect = (
     | StreamAudio
     | ReplyDone
     | ToolProgress
+    | EndCall
     | Failure
     | TurnTimed
     | InterruptionTimed

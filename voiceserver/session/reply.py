@@ -17,9 +17,10 @@ from voiceserver.engine.messages import (
 )
 from voiceserver.session.conversation import Spoken
 from voiceserver.session.items import Item, ItemStatus, assistant_message
-from voiceserver.session.notices import CalledItem, ReplyInfo, ReplyStatus, TurnTimed, Usage
+from voiceserver.session.notices import CalledItem, ReplyInfo, ReplyStatus, TurnTimed
 from voiceserver.session.settings import ReplyOptions
 from voiceserver.session.timing import TurnMarks
+from voiceserver.session.usage import Usage
 
 FromReply = TextDelta | AudioDelta | ResponseEnded
 

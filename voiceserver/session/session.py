@@ -27,6 +27,7 @@ from voiceserver.engine.tools import Tools
 from voiceserver.errors import ClientError
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
+from voiceserver.session.call_control import CallControl
 from voiceserver.session.continuous import ContinuousVoice, fitted
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.ears import Ears
@@ -53,6 +54,14 @@ class Session:
         self.speaker = Speaker(session_id, self.conversation, new_id, self._put)
         self._answerer = Answerer(settings, self.conversation, self.speaker, self._user_speaks)
         self.tool_calls = ToolCalls(self.conversation, self._answerer, new_id, self._put)
+        self.call_control = CallControl(
+            lambda: self.settings.call_tools,
+            self.speaker.playout,
+            self.conversation,
+            self._answerer,
+            new_id,
+            self._put,
+        )
         self._turns = TurnTaking(
             self.ears, self.speaker, self._answerer, self.conversation, new_id, self._put
         )
@@ -70,6 +79,7 @@ class Session:
 
     def _put(self, effect: n.Effect) -> None:
         self._effects.append(effect)
+        self.call_control.noticed(effect)
 
     def _tell(self, message: ToEngine) -> None:
         self._effects.append(n.TellEngine(message))
@@ -257,6 +267,7 @@ class Session:
     def reminded(self, now_s: float) -> None:
         """The time of a Remind has passed."""
         self._turns.reminded(now_s)
+        self.call_control.reminded(now_s)
 
     def engine_lost(self, now_s: float) -> None:
         """The engine died. The conversation is kept; what was under way is not."""

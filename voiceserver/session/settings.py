@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
 from voiceserver.engine.tools import NO_TOOLS, Tools
+from voiceserver.session.call_tools import NO_CALL_TOOLS, CallTools
 from voiceserver.session.items import Item
 from voiceserver.session.served_tools import ServedTool
 
@@ -67,6 +68,7 @@ class SessionSettings:
     max_output_tokens: int | Literal["inf"] = "inf"  # as the client asked
     tools: Tools = NO_TOOLS
     served: tuple[ServedTool, ...] = ()  # those of the tools that this server calls itself
+    call_tools: CallTools = NO_CALL_TOOLS
     backchannels: bool = False  # say "I see" in long turns of the user's
 
     def reply_options(self) -> ReplyOptions:
@@ -77,7 +79,7 @@ class SessionSettings:
             temperature=self.temperature,
             instructions=self.instructions,
             max_output_tokens=self.max_output_tokens,
-            tools=self.tools,
+            tools=replace(self.tools, functions=self.tools.functions + self.call_tools.functions()),
             served=self.served,
         )
 

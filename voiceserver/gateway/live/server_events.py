@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voiceserver.session.notices import Usage
+from voiceserver.session.usage import Usage
 
 Wire = dict[str, Any]
 

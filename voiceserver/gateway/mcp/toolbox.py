@@ -13,6 +13,7 @@ from voiceserver.engine.tools import Function
 from voiceserver.gateway.mcp.access import Access
 from voiceserver.gateway.mcp.connection import McpConnection, ToolFailed
 from voiceserver.gateway.mcp.offer import Listing, functions_of, listing
+from voiceserver.session.call_tools import HANG_UP, TRANSFER
 from voiceserver.session.items import Item
 from voiceserver.session.served_tools import ServedTool, ToolError
 from voiceserver.session.tool_calls import ToolCalls
@@ -106,7 +107,8 @@ class Toolbox:
             server = self._servers.get(tool["server_label"]) if tool["type"] == "mcp" else None
             if server is not None and server.listing is not None:
                 servers.append((tool, server.listing))
-        return functions_of(servers, [t["name"] for t in tools if t["type"] == "function"])
+        taken = [tool["name"] for tool in tools if tool["type"] == "function"]
+        return functions_of(servers, [*taken, HANG_UP, TRANSFER])
 
     # --- calls -------------------------------------------------------------------------------
 

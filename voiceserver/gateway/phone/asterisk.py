@@ -62,6 +62,10 @@ class AsteriskCall(PhoneSocket):
             self._outbox.put("HANGUP")
         await super()._close(code, reason)
 
+    def hang_up(self) -> None:
+        self._outbox.put("HANGUP")
+        super().hang_up()
+
     # --- from the caller ---------------------------------------------------------------------
 
     def _read(self, frame: str | bytes) -> None:

@@ -71,7 +71,7 @@ class PhoneSocket(PhoneLine, WebSocketLine):
     def _begin(self, parameters: Mapping[str, str]) -> None:
         """The stream has started; whoever placed the call may say what the assistant is."""
         if instructions := parameters.get("instructions"):
-            settings = dataclasses.replace(CALL_SETTINGS, instructions=instructions)
+            settings = dataclasses.replace(self._session.settings, instructions=instructions)
             self._session.configure(settings)
         self._started.set()
 

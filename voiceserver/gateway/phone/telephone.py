@@ -10,6 +10,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from voiceserver.audio.resample import StreamingResampler
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.errors import ClientError
 from voiceserver.gateway.codings import Coding
-from voiceserver.gateway.line import CLOSE_NORMAL, Line, new_id
+from voiceserver.gateway.line import Line, new_id
 from voiceserver.gateway.phone.keypad import Keypad
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part
@@ -105,8 +106,15 @@ class Telephone:
 class PhoneLine(Line):
     """A call. The transport adds how sound gets to the caller, and how it is stopped."""
 
-    can_transfer = False
     _telephone: Telephone
+
+    def engine_ready(self) -> None:
+        """A telephone has no client that could switch the tools of a call on: the operator does."""
+        super().engine_ready()
+        tools = self._services.call_tools
+        if not self.can_transfer:
+            tools = replace(tools, transfer_to={})
+        self._session.configure(replace(self._session.settings, call_tools=tools))
 
     @abstractmethod
     def play(self, reply: n.ReplyInfo, data: bytes) -> None:
@@ -115,14 +123,6 @@ class PhoneLine(Line):
     @abstractmethod
     def hush(self) -> None:
         """Let nothing more be heard of what was queued."""
-
-    def hang_up(self) -> None:
-        """End the call."""
-        self.end(CLOSE_NORMAL, "the assistant has hung up")
-
-    async def transfer(self, target: str) -> None:
-        """Hand the caller over to somebody else, who then has them; raises ClientError."""
-        raise ClientError("This line cannot transfer calls.", code="transfer_not_possible")
 
     def now_s(self) -> float:
         return self._services.clock.now_s()

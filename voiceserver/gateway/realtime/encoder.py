@@ -46,6 +46,8 @@ class Encoder:
                 if self.with_timing:
                     name = "turn" if isinstance(notice, n.TurnTimed) else "interruption"
                     yield {"type": f"voiceserver.{name}.timing", **asdict(notice)}
+            case n.EndCall(item):
+                yield {"type": "voiceserver.call.hang_up", "item_id": item.item_id}
             case n.ToolProgress():
                 yield progress_event(notice)
             case n.Failure(message, code, kind):

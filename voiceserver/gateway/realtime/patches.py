@@ -225,6 +225,7 @@ class ExtensionPatch(Tolerant):
     """What this server offers beyond the protocol."""
 
     backchannels: bool | None = None  # the assistant says "I see" in long turns of the user's
+    call_tools: list[Literal["hang_up"]] | None = None  # what the model may do with the call
 
 
 class SessionPatch(Tolerant):

@@ -57,6 +57,7 @@ class Requests:
                 self._append(audio, now_s)
             case ce.SessionUpdate(session=patch):
                 updated = self.settings.updated(patch)
+                self._check_call_tools(updated)
                 session.configure(updated.for_session(self._toolbox))
                 self.settings = updated
                 self._toolbox.want(updated.tools, only=True)
@@ -115,6 +116,16 @@ class Requests:
         self._overflowing = False
         self._shelf.hear(pcm16)
 
+    def _check_call_tools(self, updated: RealtimeSettings) -> None:
+        param = "session.voiceserver.call_tools"
+        if updated.call_tools and not self._session.conversation.reads_calls:
+            message = "This server's model calls no tools."
+            raise ClientError(message, code="unsupported_value", param=param)
+        taken = {tool.get("name") for tool in updated.tools} & set(updated.call_tools)
+        if taken:
+            message = f"A function of the session is called {taken.pop()}, too."
+            raise ClientError(message, code="invalid_value", param=param)
+
     def servers_of(self, event: ce.ResponseCreate) -> list[dict[str, Any]]:
         """The servers of tools that a response has of its own."""
         tools = event.response.tools if event.response is not None else None
@@ -156,6 +167,8 @@ class Requests:
             return self.settings.for_session(self._toolbox).reply_options()
         settings = self.settings.for_response(patch)
         out_of_band = patch.conversation == "none"  # nothing can follow from a call there
+        if out_of_band:
+            settings = replace(settings, call_tools=[])
         options = settings.for_session(None if out_of_band else self._toolbox).reply_options()
         if patch.input is not None:
             items = (self._input_item(body, i) for i, body in enumerate(patch.input))

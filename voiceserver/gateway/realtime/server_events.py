@@ -12,7 +12,8 @@ from typing import Any
 from voiceserver.gateway.realtime.settings import ReplySound
 from voiceserver.gateway.realtime.wire_items import item_wire
 from voiceserver.session.items import Item
-from voiceserver.session.notices import CalledItem, ReplyInfo, Usage
+from voiceserver.session.notices import CalledItem, ReplyInfo
+from voiceserver.session.usage import Usage
 
 Wire = dict[str, Any]
 

@@ -16,6 +16,7 @@ from voiceserver.gateway.realtime.patches import (
 )
 from voiceserver.gateway.realtime.tools import offered, shown
 from voiceserver.gateway.wire_audio import AudioFormat
+from voiceserver.session.call_tools import HANG_UP, CallTools
 from voiceserver.session.settings import (
     DEFAULT_REPLY_TOKENS,
     DEFAULT_TURNS,
@@ -67,6 +68,7 @@ class RealtimeSettings:
     include: list[str] | None = None
     speed: float = 1.0
     backchannels: bool = False  # of the assistant's, in long turns of the user's
+    call_tools: list[str] = field(default_factory=list)
     transcribe_only: bool = False  # the session's type is "transcription": nothing is answered
 
     @classmethod
@@ -85,8 +87,9 @@ class RealtimeSettings:
         for name in ("tracing", "include"):
             if name in patch.model_fields_set:
                 changes[name] = _plain(getattr(patch, name))
-        if patch.voiceserver is not None and patch.voiceserver.backchannels is not None:
-            changes["backchannels"] = patch.voiceserver.backchannels
+        for name in ("backchannels", "call_tools"):
+            if (value := getattr(patch.voiceserver, name, None)) is not None:
+                changes[name] = value
         return replace(self, **changes, **self._input_changes(patch))
 
     def for_response(self, patch: ResponsePatch) -> RealtimeSettings:
@@ -127,6 +130,7 @@ class RealtimeSettings:
             max_output_tokens=self.max_output_tokens,
             tools=tools,
             served=served,
+            call_tools=CallTools(hang_up=HANG_UP in self.call_tools),
             backchannels=self.backchannels and not self.transcribe_only,
         )
 
@@ -148,6 +152,8 @@ class RealtimeSettings:
                 "include": self.include,
                 "audio": {"input": self._input_wire()},
             }
+        extensions: Wire = {"backchannels": True} if self.backchannels else {}
+        extensions |= {"call_tools": self.call_tools} if self.call_tools else {}
         return {
             "type": "realtime",
             "object": "realtime.session",
@@ -172,7 +178,7 @@ class RealtimeSettings:
                     "speed": self.speed,
                 },
             },
-            **({"voiceserver": {"backchannels": True}} if self.backchannels else {}),
+            **({"voiceserver": extensions} if extensions else {}),
         }
 
     def _input_wire(self) -> Wire:
