@@ -96,6 +96,23 @@ def test_calls_are_items_after_the_words() -> None:
     ]
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_no_two_calls_have_one_id(forgotten: bool) -> None:
+    call = Call()
+    call.typed("look")
+    call.respond()
+    twice = ToolCall("l", "look", "{}")
+    first, second = call.end(call.asked(), twice, twice).calls
+    if forgotten:
+        call.session.delete_item(first.item.item_id)
+    call.typed("look again")
+    call.respond()
+    [third] = call.end(call.asked(), twice).calls
+    ids = [called.item.call_id for called in (first, second, third)]
+    assert ids[0] == "l"
+    assert len(set(ids)) == 3
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_only_one_answer_to_a_result_waits(begun: bool) -> None:
     call = Call()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from voiceserver.engine.messages import AudioDelta, EndReason, ResponseEnded, TextDelta
 from voiceserver.engine.tools import ToolCall
-from voiceserver.session.calling import called_items
+from voiceserver.session.calling import CallIds, called_items
 from voiceserver.session.conversation import Conversation
 from voiceserver.session.items import Item
 from voiceserver.session.notices import (
@@ -42,6 +42,7 @@ class Delivery:
         self._playout = playout
         self._new_id = new_id
         self._put = put
+        self._call_ids = CallIds(conversation, new_id)
 
     def pass_on(self, reply: Reply, message: FromReply, now_s: float, *, waited: bool) -> None:
         """Let the client have this; `waited`: it was kept back, so it is not the engine's delay."""
@@ -134,7 +135,8 @@ class Delivery:
         """The calls as items, after what the reply has said."""
         add = self._conversation.add if reply.options.in_conversation else _nowhere
         served, first = reply.options.served, 1 if reply.item_begun else 0
-        items = called_items(calls, served, first, self._new_id)
+        distinct = self._call_ids.distinct(calls)
+        items = called_items(distinct, served, first, self._new_id)
         return tuple(CalledItem(item, add(item)) for item in items)
 
 
