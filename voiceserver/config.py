@@ -120,6 +120,7 @@ class ThinkerConfig:
     model: str
     key_variable: str = "VOICESERVER_THINKER_KEY"  # the environment variable with the key, if any
     patience_s: float = 8.0  # for the first word, and for each after it
+    images: bool = False  # the model takes images
 
     def key(self) -> str | None:
         """The secret itself; never logged and on no command line."""
@@ -198,6 +199,7 @@ class ServerConfig:
         weights = os.environ.get("VOICESERVER_WEIGHTS")
         thinker = os.environ.get("VOICESERVER_THINKER")
         thinker_model = os.environ.get("VOICESERVER_THINKER_MODEL", "")
+        images = os.environ.get("VOICESERVER_THINKER_IMAGES", "") not in ("", "0")
         sip = os.environ.get("VOICESERVER_SIP")
         return cls(
             host=os.environ.get("HOST", cls.host),
@@ -206,7 +208,7 @@ class ServerConfig:
             api_key=os.environ.get("VOICESERVER_API_KEY") or None,
             weights=Path(weights) if weights else None,
             device=os.environ.get("VOICESERVER_DEVICE") or cls.device,
-            thinker=ThinkerConfig(thinker, thinker_model) if thinker else None,
+            thinker=ThinkerConfig(thinker, thinker_model, images=images) if thinker else None,
             turn_taking=turn_taking_named(
                 os.environ.get("VOICESERVER_TURN_TAKING") or cls.turn_taking
             ),

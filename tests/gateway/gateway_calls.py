@@ -181,6 +181,7 @@ def running_gateway(
     hears: bool = False,
     calls_tools: bool = True,
     forecasts: bool = False,
+    images: bool = False,
     settings: dict[str, Any] | None = None,
     **limits: Any,
 ) -> Iterator[Gateway]:
@@ -189,7 +190,7 @@ def running_gateway(
     config = replace(config, **(settings or {}))
     command = [sys.executable, str(ENGINE), f"--journal={journal}", f"--say={say}"]
     command += ["--hears"] * hears + ["--no-tools"] * (not calls_tools)
-    command += ["--forecasts"] * forecasts
+    command += ["--forecasts"] * forecasts + ["--images"] * images
     app = create_app(config, [*command, f"--slots={slots}", "--socket"])
     server = DrainingServer(uvicorn_config(app, config), app.state.gateway)
 

@@ -116,6 +116,7 @@ class ScriptedEngine:
         hears: bool,
         calls_tools: bool = True,
         forecasts: bool = False,
+        images: bool = False,
     ) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
@@ -126,12 +127,13 @@ class ScriptedEngine:
         self._hears = hears  # answers to the voice and not to its transcript
         self._calls_tools = calls_tools
         self._forecasts = forecasts
+        self._images = images
         self._splitter = wire.Splitter()
 
     def run(self) -> None:
         sizes = (self._most_slots, RATE_HZ, FRAME_SAMPLES)
         able = (self._hears, self._calls_tools, not self._hears)  # the last: to speak verbatim
-        self.send(m.EngineReady("scripted", *sizes, *able))
+        self.send(m.EngineReady("scripted", *sizes, *able, reads_images=self._images))
         selector = selectors.DefaultSelector()
         selector.register(self._socket, selectors.EVENT_READ)
         while True:
@@ -263,6 +265,7 @@ if __name__ == "__main__":
     parser.add_argument("--hears", action="store_true")
     parser.add_argument("--no-tools", action="store_true")
     parser.add_argument("--forecasts", action="store_true")
+    parser.add_argument("--images", action="store_true")
     given = parser.parse_args()
-    senses = (given.hears, not given.no_tools, given.forecasts)
+    senses = (given.hears, not given.no_tools, given.forecasts, given.images)
     ScriptedEngine(given.socket, given.slots, given.journal, given.say, *senses).run()

@@ -55,6 +55,9 @@ def serve(
     thinker_patience: float = typer.Option(
         ThinkerConfig.patience_s, min=0.5, help="Seconds of its silence before we apologise."
     ),
+    thinker_images: bool | None = typer.Option(
+        None, help="Its model takes images. [VOICESERVER_THINKER_IMAGES; no]"
+    ),
     turn_taking: str | None = typer.Option(
         None,
         help="Who tells when turns begin and end: duplex (our policy), smart-turn or energy. "
@@ -93,7 +96,9 @@ def serve(
         model=model if model is not None else config.model,
         weights=weights if weights is not None else config.weights,
         device=device if device is not None else config.device,
-        thinker=_thinker(config, thinker, thinker_model, thinker_key, thinker_patience),
+        thinker=_thinker(
+            config, thinker, thinker_model, thinker_key, thinker_patience, thinker_images
+        ),
         turn_taking=turn_taking_named(turn_taking) if turn_taking else config.turn_taking,
         audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
         sip=SipConfig.from_environment(sip) if sip is not None else config.sip,
@@ -116,7 +121,12 @@ def serve(
 
 
 def _thinker(
-    config: ServerConfig, url: str | None, model: str | None, key: str, patience_s: float
+    config: ServerConfig,
+    url: str | None,
+    model: str | None,
+    key: str,
+    patience_s: float,
+    images: bool | None,
 ) -> ThinkerConfig | None:
     """The endpoint asked for by options or by the environment, if any."""
     given = config.thinker
@@ -128,7 +138,9 @@ def _thinker(
         raise VoiceserverError("--thinker takes a URL such as http://127.0.0.1:11434/v1")
     if not model:
         raise VoiceserverError("--thinker needs --thinker-model, the name of the model to ask for")
-    return ThinkerConfig(url, model, key, patience_s)
+    if images is None:
+        images = given is not None and given.images
+    return ThinkerConfig(url, model, key, patience_s, images)
 
 
 def _is_http(url: str) -> bool:

@@ -130,6 +130,7 @@ class Shape:
     frame_samples: int
     hears_audio: bool = False  # this and the next three: see EngineReady
     calls_tools: bool = False
+    reads_images: bool = False
     speaks_verbatim: bool = False
     dialogue_chars: int = EngineReady.dialogue_chars
     continuous: bool = False  # speaks always, silence included: its one reply is its session
@@ -151,6 +152,7 @@ class Shape:
             frame_samples=self.frame_samples,
             hears_audio=self.hears_audio,
             calls_tools=self.calls_tools,
+            reads_images=self.reads_images,
             speaks_verbatim=self.speaks_verbatim,
             dialogue_chars=self.dialogue_chars,
             continuous=self.continuous,

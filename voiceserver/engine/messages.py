@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from voiceserver.engine.forecast import Forecast
+from voiceserver.engine.images import Image
 from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
 
 # --- values ---------------------------------------------------------------------------------------
@@ -32,13 +33,14 @@ class ChatMessage:
     heard_s: float | None = None  # how much of a spoken reply was heard; None: all of it
     call: ToolCall | None = None  # of the assistant; its text is then empty
     call_id: str = ""  # of the call whose result this is
+    images: tuple[Image, ...] = ()  # of the user; only told if `reads_images`
 
     @property
     def content(self) -> tuple[object, ...]:
         """What tells this message from others: the voice where there is one, else the words."""
         if self.start_sample is not None:
             return self.role, self.item_id, self.start_sample
-        return self.role, self.text, self.call, self.call_id
+        return self.role, self.text, self.call, self.call_id, self.images
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ class EngineReady:
     speaks_verbatim: bool = False  # reads Respond.verbatim
     dialogue_chars: int = 6000  # how much it reads of a dialogue
     continuous: bool = False  # speaks from SessionOpened on, all the time; Respond is refused
+    reads_images: bool = False  # in the messages of users
 
 
 @dataclass(frozen=True)

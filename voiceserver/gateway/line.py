@@ -153,6 +153,7 @@ class Line(ABC):
                 ready.voice_rate_hz,
                 hears_audio=ready.hears_audio,
                 calls_tools=ready.calls_tools,
+                reads_images=ready.reads_images,
                 speaks_verbatim=ready.speaks_verbatim,
                 dialogue_chars=ready.dialogue_chars,
                 continuous=ready.continuous,

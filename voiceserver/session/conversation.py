@@ -12,6 +12,7 @@ from voiceserver.session.tool_messages import tool_messages
 
 ROOT = "root"  # the protocol's name for "before the first item"
 MOST_CHARS = 2**20  # of all items together
+MOST_IMAGE_CHARS = 12 * 2**20  # of all images together; older ones are forgotten
 _ITEMS_PER_MESSAGE = 4  # items kept for every dialogue message read; older ones are forgotten
 
 
@@ -42,6 +43,7 @@ class Conversation:
         # Where on the audio clock the present engine began to hear; None: it only reads.
         self.heard_from_sample: int | None = None
         self.reads_calls = False  # the present engine reads function calls and their results
+        self.reads_images = False  # it reads images in the messages of users
         self.dialogue_chars = EngineReady.dialogue_chars  # how much it reads
 
     def __len__(self) -> int:
@@ -104,6 +106,11 @@ class Conversation:
         while len(self._order) > 1 and (len(self._order) > most_items or chars > MOST_CHARS):
             chars -= self._items[self._order[0]].chars
             self._drop(self._order[0])
+        room_chars = MOST_IMAGE_CHARS
+        for item in reversed(self.items()):
+            room_chars -= item.image_chars
+            if item.images and room_chars < 0:
+                self._items[item.item_id] = item.without_images()
 
     def _drop(self, item_id: str) -> None:
         self._order.remove(item_id)
@@ -207,6 +214,8 @@ class Conversation:
 
     def _message(self, item: Item, role: Role) -> ChatMessage:
         message = ChatMessage(role, item.text.strip(), item.item_id, heard_s=item.heard_s)
+        if self.reads_images and item.images:
+            message = replace(message, images=item.images)
         if (span := self._heard_span(item)) is not None:
             message = replace(message, start_sample=span[0], end_sample=span[1])
         return message
@@ -215,7 +224,8 @@ class Conversation:
         """Whether the present engine can read the item: its text, or the audio it has heard."""
         if item.item_id in self._taken_back:
             return False
-        return bool(item.text.strip()) or self.is_heard(item)
+        shown = self.reads_images and bool(item.images)
+        return bool(item.text.strip()) or shown or self.is_heard(item)
 
     def is_heard(self, item: Item) -> bool:
         """Whether the present engine has heard the item and needs no transcript of it."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from voiceserver.engine.images import Image
 from voiceserver.engine.tools import ToolCall
 from voiceserver.session.served_tools import Served
 
-PartKind = Literal["input_text", "input_audio", "output_text", "output_audio"]
+PartKind = Literal["input_text", "input_audio", "input_image", "output_text", "output_audio"]
 ItemKind = Literal[
     "message",
     "function_call",
@@ -28,6 +29,7 @@ class Part:
 
     kind: PartKind
     text: str | None
+    image: Image | None = None  # None too once it has been forgotten
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,19 @@ class Item:
         """How much room it takes."""
         listed = sum(len(str(tool)) for tool in self.served.tools)
         return len(self.text) + len(self.name) + len(self.arguments) + len(self.output) + listed
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        return tuple(part.image for part in self.parts if part.image is not None)
+
+    @property
+    def image_chars(self) -> int:
+        """How much room its images take."""
+        return sum(len(image.url) for image in self.images)
+
+    def without_images(self) -> Item:
+        """The same item with its images forgotten."""
+        return replace(self, parts=tuple(replace(part, image=None) for part in self.parts))
 
     @property
     def is_spoken_reply(self) -> bool:

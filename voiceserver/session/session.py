@@ -219,12 +219,14 @@ class Session:
         *,
         hears_audio: bool,
         calls_tools: bool = False,
+        reads_images: bool = False,
         speaks_verbatim: bool = False,
         dialogue_chars: int = EngineReady.dialogue_chars,
         continuous: bool = False,
     ) -> None:
         """Learn what the engine's voice is like, and what it can read, hear and call."""
         self.conversation.reads_calls = calls_tools
+        self.conversation.reads_images = reads_images
         self.conversation.dialogue_chars = dialogue_chars
         self.speaker.delivery.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio

@@ -43,6 +43,7 @@ STALL = "stall"  # nothing more comes until the client goes
 
 SCRIPTS: dict[str, list[str]] = {
     "hello": [": a comment\n\n", *words("Hello there."), event({}, "stop"), USAGE, DONE],
+    "image alone": [*words("How nice."), event({}, "stop"), DONE],
     "separators": [*words("one\u2028two"), event({}, "stop"), DONE],
     "one piece": [event({"content": "word " * 200}), event({}, "stop"), DONE],
     "no done": [*words("Fine."), event({}, "stop")],
@@ -88,7 +89,9 @@ class FakeEndpoint:
         self.bodies.append(body)
         self.keys.append(request.headers.get("authorization"))
         last = body["messages"][-1]
-        asked = str(last["content"])
+        content = last["content"]
+        parts = content if isinstance(content, list) else [{"text": str(content)}]
+        asked = next((part["text"] for part in parts if "text" in part), "image alone")
         if last["role"] == "tool":
             script = [*words(f"The answer is {asked}."), event({}, "stop"), DONE]
         elif self.strict and "max_tokens" in body:

@@ -10,6 +10,7 @@ from fake_endpoint import FakeEndpoint
 
 from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import Task
+from voiceserver.engine.images import Image
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.thinking.remote import (
     APOLOGY,
@@ -91,6 +92,29 @@ def test_a_reply_comes_word_by_word_with_its_usage(
         }
     ]
     assert endpoint.keys == [f"Bearer {KEY}"]
+
+
+def test_images_are_shown_to_a_model_that_takes_them(
+    make: Callable[..., Bench], endpoint: FakeEndpoint
+) -> None:
+    bench = make(images=True)
+    assert bench.thinker.reads_images
+    assert not make().thinker.reads_images
+    shown = (Image("data:image/png;base64,AAAA", "low"), Image("https://example.com/cat.jpg"))
+    for text, said in (("hello", "Hello there."), ("", "How nice.")):
+        message = ChatMessage("user", text, images=shown)
+        bench.thinker.begin(0, replace(task(""), dialogue=(message,)))
+        assert bench.finish(0)[0] == said
+    with_text, alone = (body["messages"][0]["content"] for body in endpoint.bodies)
+    images = [
+        {
+            "type": "image_url",
+            "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"},
+        },
+        {"type": "image_url", "image_url": {"url": "https://example.com/cat.jpg"}},
+    ]
+    assert with_text == [{"type": "text", "text": "hello"}, *images]
+    assert alone == images
 
 
 def test_no_key_is_sent_where_there_is_none(

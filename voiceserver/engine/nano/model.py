@@ -60,6 +60,7 @@ class Nano:
             voice_rate_hz=voice.sample_rate_hz,
             frame_samples=voice.frame_samples,
             calls_tools=thinker.calls_tools,
+            reads_images=thinker.reads_images,
             speaks_verbatim=True,
             dialogue_chars=thinker.dialogue_chars,
         )

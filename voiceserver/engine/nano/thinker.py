@@ -44,6 +44,7 @@ class SmolThinker:
     """The text model and the replies it is writing."""
 
     calls_tools = False  # far too small for it
+    reads_images = False
     dialogue_chars = 6000  # about 1500 tokens: what two cores read without delay
 
     def __init__(self, llama: Llama, tokenizer: Tokenizer, slots: int) -> None:

@@ -41,9 +41,20 @@ def messages(dialogue: Sequence[ChatMessage]) -> list[Wire]:
             calls.append(message.call)
         elif message.role != "tool":
             _add_calls(wire, calls, results)
-            wire.append({"role": message.role, "content": message.text})
+            wire.append({"role": message.role, "content": _content(message)})
     _add_calls(wire, calls, results)
     return wire
+
+
+def _content(message: ChatMessage) -> str | list[Wire]:
+    """A message's text, or its text and images as parts."""
+    if not message.images:
+        return message.text
+    parts: list[Wire] = [{"type": "text", "text": message.text}] if message.text else []
+    for image in message.images:
+        detail = {} if image.detail is None else {"detail": image.detail}
+        parts.append({"type": "image_url", "image_url": {"url": image.url, **detail}})
+    return parts
 
 
 def _add_calls(wire: list[Wire], calls: list[ToolCall], results: dict[str, str]) -> None:

@@ -47,6 +47,7 @@ class RemoteThinker:
     cold = False
 
     def __init__(self, config: ThinkerConfig, wake: Callable[[], None]) -> None:
+        self.reads_images = config.images
         self._wake = wake
         self._thoughts: dict[int, _Thought] = {}
         self._endpoint = ChatEndpoint(config)

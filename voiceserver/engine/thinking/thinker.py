@@ -32,6 +32,9 @@ class Thinker(Protocol):
     def calls_tools(self) -> bool: ...
 
     @property
+    def reads_images(self) -> bool: ...
+
+    @property
     def dialogue_chars(self) -> int:
         """How much of a dialogue it reads."""
         ...

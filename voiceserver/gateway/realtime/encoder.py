@@ -57,7 +57,7 @@ class Encoder:
                 if self.with_item_sound:
                     sound = self._shelf.audio(item.item_id, self.settings.output_format)
                 event = {"type": "conversation.item.retrieved"}
-                yield event | {"item": item_wire(item, audio=sound)}
+                yield event | {"item": item_wire(item, audio=sound, whole=True)}
             case _:
                 self._file_sound(notice)
                 yield from _input_events(notice)

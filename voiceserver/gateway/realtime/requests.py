@@ -15,6 +15,7 @@ from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
 from voiceserver.gateway.wire_audio import InputAudio
+from voiceserver.session import conversation
 from voiceserver.session.items import Item
 from voiceserver.session.session import Session
 from voiceserver.session.settings import ReplyOptions
@@ -140,6 +141,7 @@ class Requests:
 
     def _create_item(self, event: ce.ItemCreate, now_s: float) -> None:
         read = read_item(event.item, self._new_id)
+        self._check_images(read.item, "item")
         most_bytes = int(self._limits.backlog_s * self.settings.input_format.rate_hz) * 2
         decoded: dict[int, bytes] = {}
         for index, clip in read.clips.items():
@@ -161,6 +163,26 @@ class Requests:
         for index, sound in decoded.items():
             self.clips[read.item.item_id, index] = sound
             self._shelf.keep(read.item.item_id, sound)
+
+    def _check_images(self, item: Item, where: str) -> None:
+        """Images are only taken for a model that sees them, and not more than are kept."""
+        if item.image_chars > conversation.MOST_IMAGE_CHARS:
+            mib = conversation.MOST_IMAGE_CHARS * 3 // 4 // 2**20
+            raise ClientError(
+                f"The images of a message may have at most {mib} MiB together.",
+                code="invalid_value",
+                param=f"{where}.content",
+            )
+        if self._session.conversation.reads_images:
+            return
+        for index, part in enumerate(item.parts):
+            if part.kind == "input_image":
+                raise ClientError(
+                    "This server's model takes no images (its operator says so with "
+                    "--thinker-images, if the model behind --thinker does).",
+                    code="unsupported_value",
+                    param=f"{where}.content.{index}.type",
+                )
 
     def _reply_options(self, patch: ResponsePatch | None) -> ReplyOptions:
         if patch is None:
@@ -192,6 +214,7 @@ class Requests:
                     code="invalid_value",
                     param=f"{where}.content",
                 )
+            self._check_images(read.item, where)
             return read.item
         item_id = body.get("id")
         item = self._session.conversation.get(item_id) if isinstance(item_id, str) else None

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from voiceserver.errors import ClientError
 from voiceserver.gateway.realtime.patches import Text, Tolerant
+from voiceserver.gateway.realtime.wire_images import image_fields, read_image
 from voiceserver.gateway.realtime.wire_mcp import mcp_fields
 from voiceserver.session.items import Item, Part, PartKind
 from voiceserver.session.served_tools import Served
@@ -21,10 +22,14 @@ _BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
 
 
 class PartIn(Tolerant):
-    type: Literal["input_text", "input_audio", "output_text", "output_audio", "text", "audio"]
+    type: Literal[
+        "input_text", "input_audio", "input_image", "output_text", "output_audio", "text", "audio"
+    ]
     text: Text | None = None
     audio: str | None = None
     transcript: Text | None = None
+    image_url: str | None = None
+    detail: Literal["auto", "low", "high"] | None = None
 
 
 class MessageIn(Tolerant):
@@ -119,6 +124,10 @@ def _read_message(given: MessageIn, item_id: str, where: str) -> ReadItem:
                 )
             parts.append(Part(kind, part.text))
             continue
+        if kind == "input_image":
+            image = read_image(part.image_url, part.detail, f"{at}.image_url")
+            parts.append(Part(kind, None, image))
+            continue
         if kind == "input_audio" and part.audio and part.transcript is None:
             clips[index] = decode_base64(part.audio, f"{at}.audio")
             parts.append(Part(kind, None))
@@ -132,7 +141,7 @@ def _part_kind(part: PartIn, role: str, at: str) -> PartKind:
     if kind == "text":
         kind = "input_text"
     allowed = {
-        "user": ("input_text", "input_audio"),
+        "user": ("input_text", "input_audio", "input_image"),
         "system": ("input_text",),
         "assistant": ("output_text", "output_audio"),
     }[role]
@@ -155,15 +164,21 @@ def decode_base64(text: str, param: str) -> bytes:
         ) from None
 
 
-def item_wire(item: Item, *, begun_only: bool = False, audio: bytes | None = None) -> Wire:
-    """An item as the client sees it; `begun_only` leaves its content out, `audio` is its sound."""
+def item_wire(
+    item: Item, *, begun_only: bool = False, audio: bytes | None = None, whole: bool = False
+) -> Wire:
+    """An item as the client sees it; `begun_only` leaves its content out, `audio` is its sound.
+
+    Its images are sent back only if it is to be `whole`.
+    """
     wire: Wire = {"id": item.item_id, "object": "realtime.item", "type": item.kind}
     if item.kind.startswith("mcp"):
         return wire | mcp_fields(item)
     wire["status"] = item.status
     if item.kind == "message":
         wire["role"] = item.role
-        wire["content"] = [] if begun_only else [_part_wire(part, audio) for part in item.parts]
+        parts = () if begun_only else item.parts
+        wire["content"] = [_part_wire(part, audio, whole) for part in parts]
     elif item.kind == "function_call":
         wire |= {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
     else:
@@ -171,7 +186,9 @@ def item_wire(item: Item, *, begun_only: bool = False, audio: bytes | None = Non
     return wire
 
 
-def _part_wire(part: Part, audio: bytes | None) -> Wire:
+def _part_wire(part: Part, audio: bytes | None, whole: bool) -> Wire:
+    if part.kind == "input_image":
+        return {"type": part.kind} | image_fields(part.image, whole)
     if part.kind in ("input_audio", "output_audio"):
         wire: Wire = {"type": part.kind, "transcript": part.text}
         return wire if audio is None else wire | {"audio": base64.b64encode(audio).decode()}
