@@ -6,11 +6,13 @@ from recorder import WordFamily
 
 from voiceserver.clock import FakeClock
 from voiceserver.config import EngineConfig
+from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.loop import Loop
 from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
     ChatMessage,
+    Clean,
     CloseSession,
     EndReason,
     FloorJudged,
@@ -316,3 +318,12 @@ def test_an_hour_of_speech_is_made_as_fast_as_it_is_heard() -> None:
         told += 1
     heard_s = bench.clock.now_s() - begun_s
     assert heard_s + 0.2 <= made_s <= heard_s + 0.4 + 1e-6
+
+
+def test_what_is_to_be_taken_out_of_a_sessions_audio_is_told() -> None:
+    bench = Bench()
+    bench.open("a", "b")
+    wanted = Cleaning(noise="far_field", echo=True)
+    bench.loop.put([Clean("b", wanted), Clean("gone", wanted)])
+    bench.tick()
+    assert bench.family.cleaned == [(1, wanted)]

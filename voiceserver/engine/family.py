@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.forecast import Forecast
 from voiceserver.engine.messages import ChatMessage, EndReason, EngineReady, WordTiming
 from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
@@ -185,6 +186,10 @@ class Family(Protocol):
 
     def hear(self, slot: int, pcm16: bytes) -> None:
         """Take more of the microphone; the analysis follows in `listen`."""
+        ...
+
+    def clean(self, slot: int, cleaning: Cleaning) -> None:
+        """What the session wants to be taken out of its audio from now on."""
         ...
 
     def recognise(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.forecast import Forecast
 from voiceserver.engine.images import Image
 from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
@@ -85,6 +86,14 @@ class UserAudio:
 
     session_id: str
     pcm16: bytes
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What is to be taken out of the user's audio from now on; at first what `Cleaning()` says."""
+
+    session_id: str
+    cleaning: Cleaning
 
 
 @dataclass(frozen=True)
@@ -193,6 +202,7 @@ ToEngine = (
     OpenSession
     | CloseSession
     | UserAudio
+    | Clean
     | Recognise
     | JudgeFloor
     | PredictTurnEnd

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from voiceserver.config import EngineConfig, TurnTakingName
+from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
 from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.listening.microphones import Microphones
@@ -170,14 +171,15 @@ class MiniOmniFamily:
     def hear(self, slot: int, pcm16: bytes) -> None:
         self._microphones.hear(slot, pcm16)
 
+    def clean(self, slot: int, cleaning: Cleaning) -> None:
+        self._microphones.clean(slot, cleaning)
+
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
     ) -> None:
         self._transcriber.submit(Job(slot, request_id, start_sample, end_sample, final))
 
-    def judge_floor(
-        self, slot: int, request_id: int, start_sample: int, end_sample: int
-    ) -> None:
+    def judge_floor(self, slot: int, request_id: int, start_sample: int, end_sample: int) -> None:
         self._microphones.judge_floor(slot, request_id, start_sample, end_sample)
 
     def predict_turn_end(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voiceserver.config import EngineConfig, ThinkerConfig, TurnTakingName, policy_folder
+from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import (
     Ended,
     Heard,
@@ -117,6 +118,9 @@ class Nano:
 
     def hear(self, slot: int, pcm16: bytes) -> None:
         self._listener.hear(slot, pcm16)
+
+    def clean(self, slot: int, cleaning: Cleaning) -> None:
+        self._listener.clean(slot, cleaning)
 
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool

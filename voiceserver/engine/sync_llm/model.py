@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from voiceserver.clock import LISTEN_RATE_HZ, Clock
+from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.mini_omni.device import precision_on
@@ -85,14 +86,15 @@ class SyncLlm:
         self._listener.hear(slot, pcm16)
         self.conversations.received(slot, len(pcm16) // _SAMPLE_BYTES)
 
+    def clean(self, slot: int, cleaning: Cleaning) -> None:
+        self._listener.clean(slot, cleaning)
+
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool
     ) -> None:
         self._listener.recognise(slot, request_id, start_sample, end_sample, final=final)
 
-    def judge_floor(
-        self, slot: int, request_id: int, start_sample: int, end_sample: int
-    ) -> None:
+    def judge_floor(self, slot: int, request_id: int, start_sample: int, end_sample: int) -> None:
         self._listener.judge_floor(slot, request_id, start_sample, end_sample)
 
     def predict_turn_end(
