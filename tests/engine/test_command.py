@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from voiceserver.config import EngineConfig, ServerConfig
+from voiceserver.config import EngineConfig, ServerConfig, ThinkerConfig
 from voiceserver.engine import __main__ as engine
 from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.engine_process import engine_command
@@ -17,6 +17,7 @@ from voiceserver.gateway.engine_process import engine_command
     "config",
     [
         EngineConfig(),
+        EngineConfig(thinker=ThinkerConfig("http://here/v1", "a model", "A_KEY", 3.0, images=True)),
         EngineConfig(
             "mini-omni", 3, 0.2, 7, Path("/some where/weights"), "cpu", turn_taking="energy"
         ),

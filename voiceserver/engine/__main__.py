@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("--thinker-model", default="")
     parser.add_argument("--thinker-key", default=ThinkerConfig.key_variable)
     parser.add_argument("--thinker-patience", type=float, default=ThinkerConfig.patience_s)
+    parser.add_argument("--thinker-images", action="store_true", help="its model takes images")
     arguments = parser.parse_args()
     config = EngineConfig(
         model=arguments.model,
@@ -85,6 +86,7 @@ def _thinker_config(arguments: argparse.Namespace) -> ThinkerConfig | None:
         model=arguments.thinker_model,
         key_variable=arguments.thinker_key,
         patience_s=arguments.thinker_patience,
+        images=arguments.thinker_images,
     )
 
 

@@ -50,6 +50,7 @@ def _thinker_options(thinker: ThinkerConfig) -> list[str]:
         f"--thinker-model={thinker.model}",
         f"--thinker-key={thinker.key_variable}",
         f"--thinker-patience={thinker.patience_s}",
+        *(["--thinker-images"] if thinker.images else []),
     ]
 
 
