@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.audio.resample import StreamingResampler
+from voiceserver.audio.polyphase import PolyphaseResampler
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.errors import ClientError
 from voiceserver.gateway.codings import Coding
@@ -44,9 +44,8 @@ class Telephone:
     def recode(self, coding: Coding) -> None:
         """Sound comes and goes in this coding from now on."""
         self.coding = coding
-        # LQ: its shorter filter lets the end of speech through earlier.
-        self._ear = StreamingResampler(coding.rate_hz, LISTEN_RATE_HZ, "LQ")
-        self._mouth: StreamingResampler | None = None  # of the reply being spoken
+        self._ear = PolyphaseResampler(coding.rate_hz, LISTEN_RATE_HZ)
+        self._mouth: PolyphaseResampler | None = None  # of the reply being spoken
 
     # --- from the caller ---------------------------------------------------------------------
 
@@ -87,7 +86,7 @@ class Telephone:
             case n.ReplyAudio(reply, pcm16):
                 if self._mouth is None:
                     rate_hz = self._session.speaker.voice_rate_hz
-                    self._mouth = StreamingResampler(rate_hz, self.coding.rate_hz, "HQ")
+                    self._mouth = PolyphaseResampler(rate_hz, self.coding.rate_hz)
                 self._play(reply, self._mouth.process(np.frombuffer(pcm16, "<i2")))
             case n.ReplyDone(reply):
                 if reply.status == "cancelled":
