@@ -44,6 +44,15 @@ def talkative_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gat
         yield running
 
 
+async def empty(gateway: Gateway) -> bool:
+    """Whether everybody has gone, after a while."""
+    for _ in range(500):
+        if not gateway.state.connections:
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
 def session_id(gateway: Gateway) -> str:
     [line] = gateway.state.connections
     return line.session_id
@@ -112,6 +121,7 @@ async def test_nonsense_is_survived(exchange: Gateway, caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("first", [b"\x10\0\x02ab", b"\x01\0\x03abc", b"GET / HTTP/1.1\r\n\r\n"])
 async def test_who_does_not_begin_with_a_uuid_is_no_call(exchange: Gateway, first: bytes) -> None:
+    assert await empty(exchange)
     async with dialling(port_of(exchange), polite=False) as call:
         call.writer.write(first)
         if first.startswith(b"GET"):
@@ -135,11 +145,7 @@ async def test_hanging_up_at_any_time_frees_the_place(exchange: Gateway) -> None
                 if politely:
                     call.send(HANGUP)
                     await asyncio.wait_for(call.hung_up.wait(), 20)
-    for _ in range(150):
-        if not exchange.state.connections:
-            break
-        await asyncio.sleep(0.02)
-    assert not exchange.state.connections
+    assert await empty(exchange)
     assert not exchange.state.services.engine._listeners
 
 

@@ -36,8 +36,7 @@ class AudioSocketCall(PacedLine):
         self._telephone.keypad.close()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
-                self._writer.write(wire.Frame(wire.HANGUP).encoded())
-                await self._writer.drain()
+                await self._write(wire.Frame(wire.HANGUP))
 
     # --- from the caller ---------------------------------------------------------------------
 
@@ -72,6 +71,11 @@ class AudioSocketCall(PacedLine):
     # --- to the caller -----------------------------------------------------------------------
 
     async def _send_frame(self, frame: bytes) -> None:
-        self._writer.write(wire.Frame(self._kind, frame).encoded())
         async with asyncio.timeout(_READ_S):
-            await self._writer.drain()
+            await self._write(wire.Frame(self._kind, frame))
+
+    async def _write(self, frame: wire.Frame) -> None:
+        if self._writer.is_closing():  # uvloop would raise RuntimeError
+            raise ConnectionResetError
+        self._writer.write(frame.encoded())
+        await self._writer.drain()

@@ -49,7 +49,8 @@ class AudioSocketServer:
         except Refused as refused:
             self._state.services.metrics.sessions_refused.labels(refused.code).inc()
             log.warning("a call over AudioSocket was refused: %s", refused)
-            writer.write(wire.Frame(wire.HANGUP).encoded())
+            if not writer.is_closing():
+                writer.write(wire.Frame(wire.HANGUP).encoded())
         finally:
             with contextlib.suppress(OSError):
                 writer.close()

@@ -146,6 +146,22 @@ async def test_lost_answers_come_again_and_copies_change_nothing(exchange: Gatew
     await empty(exchange)
 
 
+async def test_ipv4_phones_reach_a_server_that_listens_everywhere(start_sip: Start) -> None:
+    with start_sip(host="[::]") as gateway:
+        async with calling(port_of(gateway)) as call:
+            call.says += tone(0.6)
+            await call.until(lambda: call.loud_s() > 0)
+        assert "c=IN IP4 127.0.0.1" in call.final("INVITE", 1)[0].body
+
+
+async def test_a_place_that_cannot_be_sent_to_is_found_by_what_comes(exchange: Gateway) -> None:
+    async with sip_phone(port_of(exchange)) as call:
+        assert (await call.ask("INVITE", call.sdp(c="IN IP6 2001:db8::1"))).status == 200
+        call.says += tone(0.6)
+        await call.until(lambda: call.loud_s() > 0)
+        await call.ask("BYE")
+
+
 async def test_instructions_may_come_with_the_call(exchange: Gateway) -> None:
     more = "X-Instructions: You are Grüezi, a receptionist.\r\n"
     async with calling(port_of(exchange), more=more) as call:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from voiceserver.config import PRIVATE_NETWORKS, SipConfig
 from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.phone.sip import digest, rtp, sdp
+from voiceserver.gateway.phone.sip.addresses import plain, through
 from voiceserver.gateway.phone.sip.callers import BURST, Callers, check_sip
 from voiceserver.gateway.phone.sip.message import Malformed
 from voiceserver.gateway.phone.sip.transfer import target_uri
@@ -154,7 +155,7 @@ def test_unknown_challenges_are_not_answered(challenge: str) -> None:
 @pytest.mark.parametrize(
     ("host", "may"),
     [
-        ("127.0.0.1", True), ("10.1.2.3", True), ("::ffff:192.168.1.1", True),
+        ("127.0.0.1", True), ("10.1.2.3", True), ("192.168.1.1", True),
         ("fe80::1%eth0", True),
         ("203.0.113.1", False), ("2001:db8::1", False), ("", False), ("phone", False),
     ],
@@ -187,6 +188,16 @@ def test_settings_that_make_no_sense_are_named(config: SipConfig, complaint: str
     with pytest.raises(VoiceserverError, match=complaint):
         check_sip(config)
     check_sip(SipConfig("[::]:5060", register="sip:bot@exchange.example:5080"))
+
+
+def test_ipv4_through_a_socket_of_both_kinds() -> None:
+    assert plain("::ffff:192.0.2.1") == "192.0.2.1"
+    assert plain("192.0.2.1") == "192.0.2.1"
+    assert plain("fe80::1%eth0") == "fe80::1%eth0"
+    assert through("192.0.2.1", "::") == "::ffff:192.0.2.1"
+    assert through("192.0.2.1", "0.0.0.0") == "192.0.2.1"
+    assert through("192.0.2.1", "::1") is None
+    assert through("2001:db8::1", "127.0.0.1") is None
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,7 @@ class Callers:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
             return False
-        mapped = getattr(address, "ipv4_mapped", None)  # IPv4 at a socket of both kinds
-        return any((mapped or address) in network for network in self._networks)
+        return any(address in network for network in self._networks)
 
     def too_often(self, host: str) -> bool:
         """Whether this address asks for too much; each question counts."""

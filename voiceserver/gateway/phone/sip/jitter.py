@@ -39,7 +39,7 @@ class Reorder:
         self._came_s, self._quiet_until_s, self._source = now_s, None, packet.source
         if begins or guessed:
             before = self._waited(patient=False)
-            self._next = packet.timestamp
+            self._next, self._sequence = packet.timestamp, packet.sequence
             return before + self._take(packet.timestamp, packet.payload)
         if ahead < 0:  # a copy, or too late
             return b""

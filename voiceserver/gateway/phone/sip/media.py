@@ -9,6 +9,7 @@ from typing import Protocol
 
 from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.phone.sip import rtp
+from voiceserver.gateway.phone.sip.addresses import plain, through
 from voiceserver.gateway.phone.sip.jitter import Reorder
 from voiceserver.gateway.phone.sip.message import Malformed
 from voiceserver.gateway.phone.sip.sdp import Description
@@ -32,6 +33,7 @@ class Media(asyncio.DatagramProtocol):
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._transport: asyncio.DatagramTransport | None = None
+        self._bound = ""
         self._listener: Listener | None = None
         self._theirs: Description | None = None
         self._hosts: set[str] = set()
@@ -43,6 +45,7 @@ class Media(asyncio.DatagramProtocol):
 
     async def open(self, host: str) -> int:
         """Take a port, an even one as is usual (RFC 3550, section 11)."""
+        self._bound = host
         loop = asyncio.get_running_loop()
         for _ in range(_TRIES):
             try:
@@ -69,9 +72,13 @@ class Media(asyncio.DatagramProtocol):
             self._theirs.host,
             self._theirs.port,
         ):
-            self._to = theirs.host, theirs.port
+            self._to = self._place(theirs.host, theirs.port)
         self._theirs, self.came_s = theirs, self._now_s()
-        self._hosts = {theirs.host, signalling_host}
+        self._hosts = {plain(theirs.host), signalling_host}
+
+    def _place(self, host: str, port: int) -> tuple[str, int] | None:
+        own = through(host, self._bound)
+        return None if own is None else (own, port)
 
     def listen(self, listener: Listener) -> None:
         """Somebody wants to hear the caller."""
@@ -90,7 +97,7 @@ class Media(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         theirs = self._theirs
-        if theirs is None or self._listener is None or addr[0] not in self._hosts:
+        if theirs is None or self._listener is None or plain(addr[0]) not in self._hosts:
             return
         try:
             packet = rtp.parse(data)

@@ -10,6 +10,7 @@ import socket
 from voiceserver.config import SipConfig, host_and_port
 from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.admission import Refused, admit, serve
+from voiceserver.gateway.phone.sip.addresses import plain, through
 from voiceserver.gateway.phone.sip.callers import Callers
 from voiceserver.gateway.phone.sip.leg import METHODS, Leg
 from voiceserver.gateway.phone.sip.media import Media
@@ -96,17 +97,18 @@ class SipServer(asyncio.DatagramProtocol):
             return self._host
         kind = socket.AF_INET6 if ":" in peer else socket.AF_INET
         with socket.socket(kind, socket.SOCK_DGRAM) as probe:
-            probe.connect((peer, 9))
+            probe.connect((peer, 9))  # sends nothing
             return str(probe.getsockname()[0])
 
     def _send(self, data: bytes, to: Address) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(data, to)
+        host = through(to[0], self._host)
+        if host is not None and self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(data, (host, to[1]))
 
     # --- datagrams ---------------------------------------------------------------------------
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        source = addr[0], addr[1]
+        source = plain(addr[0]), addr[1]
         try:
             message = parse(data)
         except Malformed:
@@ -157,7 +159,11 @@ class SipServer(asyncio.DatagramProtocol):
         if self._callers.may_call(source[0]) or self._here(source[0]) == source[0]:
             return True
         if request.method == "INVITE":
-            log.warning("a SIP call from %s was refused: not an address that may call", source[0])
+            log.warning(
+                "a SIP call from %s was refused: not an address that may call "
+                "(VOICESERVER_SIP_CALLERS)",
+                source[0],
+            )
             self._state.services.metrics.sessions_refused.labels("call_not_authorised").inc()
         response = response_to(request, source, 403, tag="none")
         self._send(response.encoded(), source)
