@@ -40,6 +40,16 @@ async def test_a_typed_turn_answered_in_text(gateway: Gateway) -> None:
         assert gateway.told(caller.session_id, Respond)[0].speak is False
 
 
+@pytest.mark.parametrize("kind", ["output_text", "text", "input_text"])  # ours, beta, Pipecat's
+async def test_text_of_an_assistant_may_be_called_otherwise(gateway: Gateway, kind: str) -> None:
+    async with gateway.call() as caller:
+        content = [{"type": kind, "text": "c"}]
+        reply = {"type": "message", "role": "assistant", "content": content}
+        await caller.send("conversation.item.create", item=reply)
+        added = (await caller.until("conversation.item.added"))["item"]
+        assert added["content"] == [{"type": "output_text", "text": "c"}]
+
+
 async def test_items_are_placed_kept_and_deleted(gateway: Gateway) -> None:
     async with gateway.call() as caller:
         await caller.write("b", id="b")

@@ -18,7 +18,8 @@ from voiceserver.session.items import Item, Part, PartKind
 from voiceserver.session.served_tools import Served
 
 Wire = dict[str, Any]
-_BETA_PARTS = {"text": "output_text", "audio": "output_audio"}
+# What the parts of an assistant's message are called by older clients, and by Pipecat.
+_ASSISTANT_PARTS = {"text": "output_text", "audio": "output_audio", "input_text": "output_text"}
 
 
 class PartIn(Tolerant):
@@ -137,7 +138,9 @@ def _read_message(given: MessageIn, item_id: str, where: str) -> ReadItem:
 
 
 def _part_kind(part: PartIn, role: str, at: str) -> PartKind:
-    kind: Any = _BETA_PARTS.get(part.type, part.type) if role == "assistant" else part.type
+    kind: Any = part.type
+    if role == "assistant":
+        kind = _ASSISTANT_PARTS.get(kind, kind)
     if kind == "text":
         kind = "input_text"
     allowed = {
@@ -147,7 +150,7 @@ def _part_kind(part: PartIn, role: str, at: str) -> PartKind:
     }[role]
     if kind not in allowed:
         raise ClientError(
-            f"Invalid value: '{part.type}'. A {role} message takes {' or '.join(allowed)}.",
+            f"Invalid value: '{part.type}'. The role '{role}' takes {' or '.join(allowed)}.",
             code="invalid_value",
             param=f"{at}.type",
         )
