@@ -17,6 +17,7 @@ from voiceserver.gateway.wire_audio import AudioFormat
 
 SILENCE = {AudioFormat.ULAW: b"\xff", AudioFormat.ALAW: b"\xd5"}
 _TRIES = 20
+_QUIET_TICKS = 6  # without a packet; if our own process stood still, packets wait to be read
 
 
 class Listener(Protocol):
@@ -42,6 +43,7 @@ class Media(asyncio.DatagramProtocol):
         self._keys = rtp.Keys()
         self._reorder = Reorder(b"")
         self.came_s = now_s()  # the newest packet
+        self._ticks = 0  # since then
 
     async def open(self, host: str) -> int:
         """Take a port, an even one as is usual (RFC 3550, section 11)."""
@@ -106,7 +108,7 @@ class Media(asyncio.DatagramProtocol):
         if packet.payload_type not in {theirs.payload_type, theirs.events_type}:
             return
         self._to = addr[:2]  # whatever its description says: it may be behind a NAT
-        self.came_s = self._now_s()
+        self.came_s, self._ticks = self._now_s(), 0
         if theirs.held:  # music, if anything
             return
         if packet.payload_type == theirs.events_type:
@@ -118,8 +120,10 @@ class Media(asyncio.DatagramProtocol):
 
     def tick(self) -> None:
         """Called every 20 ms: where nothing comes, silence is heard."""
-        sound = self._reorder.quiet(self._now_s())
-        if sound and self._listener is not None:
+        self._ticks += 1
+        if self._ticks < _QUIET_TICKS or self._listener is None:
+            return
+        if sound := self._reorder.quiet(self._now_s()):
             self._listener.heard(sound)
 
     def error_received(self, exc: Exception) -> None:
