@@ -57,7 +57,8 @@ class Client:
 PIPECAT = ("pipecat-ai[openai]==1.14.0",)
 LIVEKIT = ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9")
 OPENAI_NODE = ("openai@7.57.0", "ws@8.23.0")
-AGENTS_JS = ("@openai/agents-realtime@0.20.0", "zod@4.6.7", "playwright-core@1.65.1")
+BROWSER = "playwright-core@1.65.1"
+AGENTS_JS = ("@openai/agents-realtime@0.20.0", "zod@4.6.7", BROWSER)
 CLIENTS = (
     Client("openai-realtime", "openai_realtime.py", ("openai[realtime]==3.54.0",), False, "openai"),
     Client("openai-agents", "openai_agents.py", ("openai-agents==0.24.0",)),
@@ -75,6 +76,7 @@ CLIENTS = (
         "openai-node",
         {"NODE_OPTIONS": "--experimental-websocket"},  # for Node 20
     ),
+    Client("openai-node-webrtc", "openai_webrtc.mjs", (*OPENAI_NODE, BROWSER), True),
     Client("openai-agents-js-websocket", "agents_websocket.mjs", AGENTS_JS, False, "agents-js"),
     Client("openai-agents-js-webrtc", "agents_webrtc.mjs", AGENTS_JS, False, "agents-js"),
     Client(

@@ -1,89 +1,16 @@
-// @openai/agents-realtime in Chromium: a page of another origin, with a client secret as a browser
-// would have it and a microphone that asks the question.
+// @openai/agents-realtime in Chromium: a page of another origin, with a client secret.
 
-import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-import { chromium } from "playwright-core";
-
-import { RATE_HZ } from "./kit.mjs";
+import { inBrowser } from "./browser.mjs";
 import { clientSecret, given, versions } from "./node_kit.mjs";
-
-const NAMES = ["chromium", "chromium-browser", "google-chrome"];
-const LEAD_S = 5; // of silence, for the call to be set up
-const WAV_HEADER_BYTES = 44;
-const PAGE = `<!doctype html><title>call</title><link rel="icon" href="data:,">
-<script type="module" src="/agents_page.mjs"></script>`;
-const TYPES = { mjs: "text/javascript", wav: "audio/wav" };
-
-function browserPath() {
-  for (const name of NAMES) {
-    try {
-      return execFileSync("which", [name], { encoding: "utf8" }).trim();
-    } catch {
-      continue;
-    }
-  }
-  throw new Error("no chromium on this machine (Debian: apt install chromium)");
-}
-
-/** What the page needs: our modules, the package's bundle, the sounds. */
-async function servePage(options) {
-  const server = createServer((request, response) => {
-    const name = request.url.split("?")[0].slice(1);
-    const type = TYPES[name.split(".").at(-1)] ?? "text/html";
-    const sound = options[name.replace(".wav", "")];
-    try {
-      const body = name ? readFileSync(sound ?? new URL(name, import.meta.url)) : PAGE;
-      response.writeHead(200, { "Content-Type": type }).end(body);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${server.address().port}`;
-}
-
-/** A WAV file for Chromium's fake microphone: silence, then the question. */
-function microphoneFile(question) {
-  const wav = readFileSync(question);
-  const lead = Buffer.alloc(2 * RATE_HZ * LEAD_S);
-  const header = Buffer.from(wav.subarray(0, WAV_HEADER_BYTES));
-  header.writeUInt32LE(header.readUInt32LE(4) + lead.length, 4);
-  header.writeUInt32LE(header.readUInt32LE(40) + lead.length, 40);
-  const path = join(tmpdir(), `microphone-${process.pid}.wav`);
-  writeFileSync(path, Buffer.concat([header, lead, wav.subarray(WAV_HEADER_BYTES)]));
-  return path;
-}
 
 export async function hold(name, transport) {
   const options = given();
-  const microphone = microphoneFile(options.question);
-  const browser = await chromium.launch({
-    executablePath: browserPath(),
-    args: [
-      "--no-sandbox",
-      "--disable-background-networking",
-      "--autoplay-policy=no-user-gesture-required",
-      "--use-fake-device-for-media-stream",
-      `--use-file-for-fake-audio-capture=${microphone}%noloop`,
-    ],
-  });
-  const context = await browser.newContext({ permissions: ["microphone"] });
-  const page = await context.newPage();
-  page.on("console", (message) => console.error(`page: ${message.text()}`));
-  page.on("pageerror", (error) => console.error("page:", error));
-  await page.goto(await servePage(options));
-  await page.waitForFunction(() => "hold" in window);
   const call = { transport, url: options.url, patienceS: options.patience };
   call.apiKey = await clientSecret(options.url);
-  const results = await page.evaluate(([name, call]) => window.hold(name, call), [name, call]);
-  const used = { ...versions("@openai/agents-realtime"), chromium: browser.version() };
+  const [results, chromium] = await inBrowser("agents_page.mjs", options, (page) =>
+    page.evaluate(([name, call]) => window.hold(name, call), [name, call]),
+  );
+  const used = { ...versions("@openai/agents-realtime"), chromium };
   console.log(`VERDICT ${JSON.stringify({ client: name, versions: used, results })}`);
-  await browser.close();
-  rmSync(microphone);
   process.exit(0);
 }

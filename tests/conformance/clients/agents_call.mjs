@@ -6,21 +6,11 @@ import { WEATHER_FUNCTION, check } from "./kit.mjs";
 
 const SESSION_EVENTS = ["agent_start", "agent_end", "audio_interrupted", "error"];
 
-const SOUNDING_PIECES = 12;
-
-/** A reply can be heard: so many pieces of it have come. */
-export async function spokenOverWebSocket(call, since) {
-  let at = since;
-  for (let i = 0; i < SOUNDING_PIECES; i += 1) {
-    at = await call.until("response.output_audio.delta", at);
-  }
-}
-
-/** `sdk` is the package; `say(name)` speaks a sound; `sounded(call, since)` waits for the voice. */
+/** `sdk` is the package; `say(name)` speaks a sound; `sounding(seen, since)` waits for the voice. */
 export class Call {
-  constructor(sdk, transport, say, sounded) {
+  constructor(sdk, transport, say, sounding) {
     this.say = say;
-    this.sounded = sounded;
+    this.sounding = sounding;
     this.seen = new Seen();
     this.called = [];
     const { name, description, parameters } = WEATHER_FUNCTION;
@@ -60,7 +50,7 @@ export class Call {
 
   /** The place after a reply that was heard and not interrupted. */
   async answered(since) {
-    await this.sounded(this, since);
+    await this.sounding(this.seen, since);
     const isWhole = (event) => event.response?.status === "completed";
     return this.until("session: agent_end", await this.seen.until(isWhole, since));
   }
@@ -87,7 +77,7 @@ export class Call {
 
   async interruption() {
     const since = this.write(STORY);
-    await this.sounded(this, since);
+    await this.sounding(this.seen, since);
     this.say("interruption");
     const stopped = await this.until("input_audio_buffer.speech_started", since);
     const cut = await this.until("conversation.item.truncated", stopped);

@@ -2,13 +2,13 @@
 
 import * as sdk from "@openai/agents-realtime";
 
-import { Call, spokenOverWebSocket } from "./agents_call.mjs";
-import { Microphone } from "./kit.mjs";
+import { Call } from "./agents_call.mjs";
+import { Microphone, soundingInEvents } from "./kit.mjs";
 import { given, sound, versions } from "./node_kit.mjs";
 
 const options = given();
 const say = (name) => microphone.say(sound(options[name]));
-const call = new Call(sdk, "websocket", say, spokenOverWebSocket);
+const call = new Call(sdk, "websocket", say, soundingInEvents);
 const microphone = new Microphone((packet) => call.session.sendAudio(packet.buffer));
 const url = `${options.url.replace("http", "ws")}/realtime?model=nano`;
 await call.session.connect({ apiKey: "none", url });

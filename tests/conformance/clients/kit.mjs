@@ -20,6 +20,7 @@ export const DEGREES = "20 degrees";
 export const STEPS = ["spoken", "typed", "interruption", "tool"];
 
 const PACKET_MS = 20;
+const SOUNDING_PIECES = 6; // about half a second
 const PACKET_BYTES = (2 * RATE_HZ * PACKET_MS) / 1000;
 
 export function check(holds, what) {
@@ -78,6 +79,13 @@ export class Seen {
       look();
     });
   }
+}
+
+/** Where sound comes inside events: a reply, begun since then, can be heard. */
+export async function soundingInEvents(seen, since) {
+  const isSound = (event) => event.type === "response.output_audio.delta";
+  let at = since;
+  for (let i = 0; i < SOUNDING_PIECES; i += 1) at = (await seen.until(isSound, at)) + 1;
 }
 
 /** Sends a packet every 20 ms: silence, or what is said. */

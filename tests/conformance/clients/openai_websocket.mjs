@@ -4,7 +4,7 @@
 import OpenAI from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 
-import { hold } from "./openai_call.mjs";
+import { hold } from "./openai_sockets.mjs";
 
 await hold("openai-node WebSocket", async (client) => {
   const secret = await client.realtime.clientSecrets.create({ session: { type: "realtime" } });

@@ -2,6 +2,6 @@
 
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
 
-import { hold } from "./openai_call.mjs";
+import { hold } from "./openai_sockets.mjs";
 
 await hold("openai-node ws", (client) => new OpenAIRealtimeWS({ model: "nano" }, client));
