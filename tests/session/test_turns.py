@@ -81,6 +81,12 @@ def test_a_pause_is_not_an_end_and_a_click_is_not_speech() -> None:
     assert kinds(listening.hear("." * 5 + "#" + "." * 20)) == [Paused, Ended]
 
 
+def test_our_own_voice_that_ends_late_in_the_room_begins_no_turn() -> None:
+    listening = Listening(SERVER)
+    assert listening.hear("e" * 20) == []
+    assert kinds(listening.hear("###")) == [Began]
+
+
 def test_a_blip_begins_nothing() -> None:
     assert Listening(SERVER).hear("##.....##....#") == []
 

@@ -72,6 +72,8 @@ class TurnDetector:
         weight = 1.0 if window.probability >= self.settings.threshold else 0.0
         if assistant_audible:
             weight *= self._interrupting_weight(window)
+        elif window.echo_likeness >= ECHO_LIKENESS:
+            weight = 0.0  # the end of our own reply, later in the room than we thought
         if weight == 0.0:
             self._evidence = max(0.0, self._evidence - 1.0)
             return []

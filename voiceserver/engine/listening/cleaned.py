@@ -1,7 +1,8 @@
 """One slot's audio from some sample on, without what its session does not want to hear in it.
 
-Words are read from what is left when our own echo has been taken out; voice activity also goes
-without noise. (A recogniser hears through noise as well as what a noise reducer leaves of it.)
+It is for voice activity and turn-taking. Words are read from the audio as it was heard: Whisper
+understands no more of what a noise reducer leaves, and when somebody interrupts us we fall silent
+anyway, while a canceller takes a part of their voice, too.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from voiceserver.engine.family import Samples
 # The canceller looks for echoes of up to half a second; it is shown them as if they came so late.
 SHOWN_DELAY_SAMPLES = LISTEN_RATE_HZ // 10
 PIECE_SAMPLES = LISTEN_RATE_HZ // 10  # so much is cleaned at a time
-# So much is cleaned for whoever reads ahead of voice activity: 10 ms of work.
-MOST_AT_ONCE_SAMPLES = LISTEN_RATE_HZ
+KEPT_SAMPLES = LISTEN_RATE_HZ
 _INT16_SCALE = 32767.0
 
 
@@ -40,8 +40,7 @@ class CleanedAudio:
         self._remover = EchoRemover() if echo else None
         self._reducer = _reducer(noise)
         self._cleaned_until = begin
-        self._words = SampleRing(heard.capacity, begin) if echo else None
-        self._voice = SampleRing(heard.capacity, begin) if self._reducer else None
+        self._kept = SampleRing(KEPT_SAMPLES, begin)
 
     @property
     def removes_echo(self) -> bool:
@@ -51,30 +50,10 @@ class CleanedAudio:
         """Whether enough has been heard to clean all before this sample."""
         return self._heard.end >= self._cleaned_until + self._missing(end)
 
-    def voice(self, begin: int, end: int) -> Samples:
-        """What voice activity is to listen to, `[begin, end)`."""
+    def read(self, begin: int, end: int) -> Samples:
+        """Samples `[begin, end)`; nothing is there before cleaning began."""
         self._reach(end)
-        return self._read(self._voice or self._words or self._heard, begin, end)
-
-    def words(self, begin: int, end: int) -> Samples:
-        """What words are to be read in."""
-        if self._words is None:
-            return self._heard.read(begin, end)
-        self._reach(min(end, self._cleaned_until + MOST_AT_ONCE_SAMPLES))
-        return self._read(self._words, begin, end)
-
-    def words_end(self) -> int:
-        """Sample position after the newest audio that is ready for words to be read in."""
-        if self._words is None:
-            return self._heard.end
-        self._reach(min(self._heard.end, self._cleaned_until + MOST_AT_ONCE_SAMPLES))
-        return self._words.end
-
-    def _read(self, ring: SampleRing, begin: int, end: int) -> Samples:
-        """Before cleaning began, and where it has not come yet, it is taken as it was heard."""
-        earlier = self._heard.read(begin, min(end, ring.begin))
-        later = self._heard.read(max(begin, ring.end), end)
-        return np.concatenate([earlier, ring.read(begin, end), later])
+        return self._kept.read(begin, end)
 
     def _missing(self, end: int) -> int:
         """Samples of whole frames yet to be cleaned before this one."""
@@ -90,12 +69,12 @@ class CleanedAudio:
     def _clean(self, samples: int) -> None:
         begin, end = self._cleaned_until, self._cleaned_until + samples
         audio = self._heard.read(begin, end)
-        if self._remover is not None and self._echo is not None and self._words is not None:
+        if self._remover is not None and self._echo is not None:
             played = self._echo.reference(begin - self._late_samples, end - self._late_samples)
             audio = self._remover.clean(audio, played)
-            self._words.write(_pcm16(audio))
-        if self._reducer is not None and self._voice is not None:
-            self._voice.write(_pcm16(self._reducer.clean(audio)))
+        if self._reducer is not None:
+            audio = self._reducer.clean(audio)
+        self._kept.write((np.clip(audio, -1.0, 1.0) * _INT16_SCALE).astype("<i2").tobytes())
         self._cleaned_until = end
 
 
@@ -103,7 +82,3 @@ def _reducer(noise: NoiseReduction | None) -> NoiseReducer | None:
     if noise is None:
         return None
     return NoiseReducer(1, lifts=False) if noise == "near_field" else NoiseReducer(2, lifts=True)
-
-
-def _pcm16(samples: Samples) -> bytes:
-    return (np.clip(samples, -1.0, 1.0) * _INT16_SCALE).astype("<i2").tobytes()

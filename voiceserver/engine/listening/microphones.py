@@ -53,12 +53,12 @@ class Microphone:
         end = self.analysed + VAD_WINDOW_SAMPLES
         return self.ring.end >= end if self.cleaned is None else self.cleaned.has(end)
 
-    def next_window(self) -> Samples:
-        """What voice activity is to listen to: [512]"""
+    def next_window(self) -> tuple[Samples, Samples]:
+        """What was heard, and what voice activity is to listen to: [512], [512]"""
         begin, self.analysed = self.analysed, self.analysed + VAD_WINDOW_SAMPLES
-        if self.cleaned is None:
-            return self.ring.read(begin, self.analysed)
-        return self.cleaned.voice(begin, self.analysed)
+        heard = self.ring.read(begin, self.analysed)
+        cleaned = heard if self.cleaned is None else self.cleaned.read(begin, self.analysed)
+        return heard, cleaned
 
     def clean(self, *, echo: bool) -> None:
         """Take out what is to be taken out from now on; `echo`: our own voice, too."""
@@ -134,9 +134,8 @@ class Microphones:
         microphone.echo.hushed(microphone.ring.end)
 
     def position(self, slot: int) -> int:
-        """Sample position after the newest audio of a slot that can be read."""
-        microphone = self._open[slot]
-        return microphone.ring.end if microphone.cleaned is None else microphone.cleaned.words_end()
+        """Sample position after the newest audio of a slot."""
+        return self._open[slot].ring.end
 
     def kept_from(self, slot: int) -> int:
         """Sample position of the oldest audio that is still there."""
@@ -144,10 +143,7 @@ class Microphones:
 
     def read(self, slot: int, begin: int, end: int) -> Samples:
         """Audio of a slot; what is no longer, or not yet, there is left out."""
-        microphone = self._open[slot]
-        if microphone.cleaned is None:
-            return microphone.ring.read(begin, end)
-        return microphone.cleaned.words(begin, end)
+        return self._open[slot].ring.read(begin, end)
 
     def pending(self) -> bool:
         """Whether a whole window waits anywhere."""
@@ -183,12 +179,13 @@ class Microphones:
     def _windows(self, slots: list[int]) -> list[Window]:
         """The next window of each of these slots."""
         microphones = [self._open[slot] for slot in slots]
-        heard = [microphone.next_window() for microphone in microphones]
-        samples = np.stack(heard)  # [slots, 512]
-        voices, levels = self._vad.step(slots, samples), levels_dbfs(samples)
+        heard, cleaned = zip(*(microphone.next_window() for microphone in microphones), strict=True)
+        samples = np.stack(cleaned)  # [slots, 512]
+        # how loud it was: a canceller takes a part of the user's voice, too
+        voices, levels = self._vad.step(slots, samples), levels_dbfs(np.stack(heard))
         windows: list[Window] = []
         for i, microphone in enumerate(microphones):
-            likeness = _echo_likeness(microphone, heard[i], voices[i])
+            likeness = _echo_likeness(microphone, cleaned[i], voices[i])
             windows.append(Window(slots[i], microphone.analysed, voices[i], levels[i], likeness))
         if self.forecaster is None:
             return windows
