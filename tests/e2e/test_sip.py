@@ -34,4 +34,9 @@ def test_a_question_from_baresip_is_answered(tmp_path: Path) -> None:
         baresip(tmp_path, host, f"sip:bot@{address}", narrow, 12.0, "PCMU") as phone,
     ):
         phone.until("terminated (duration")
-    assert "paris" in transcribe(phone.heard().astype(np.float32) / 32768, 8000).lower()
+    heard = phone.heard()
+    frames = heard[: len(heard) // 160 * 160].reshape(-1, 160)
+    # On a busy machine the engine may fall behind; the holes that this leaves are not the phone's.
+    spoken = frames[np.ptp(frames, axis=1) > 0].ravel()
+    assert len(spoken) > 8000
+    assert "paris" in transcribe(spoken.astype(np.float32) / 32768, 8000).lower()

@@ -14,6 +14,7 @@ from twilio_network import tone
 from websockets.exceptions import InvalidStatus
 
 from voiceserver.engine.messages import Respond
+from voiceserver.gateway.phone.asterisk import AsteriskCall
 
 BYTES_A_WORD = 3200  # the scripted voice speaks a word in 0.4 s
 
@@ -81,6 +82,17 @@ async def test_nonsense_is_survived(gateway: Gateway, caplog: pytest.LogCaptureF
         call.says += tone(0.6)
         await call.until(lambda: call.sounds() > 0)
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+async def test_the_server_can_hang_up(gateway: Gateway) -> None:
+    async with dialled(gateway.port) as call:
+        call.says += tone(0.6)
+        await call.until(lambda: call.sounds() > 0)
+        [line] = gateway.state.connections
+        assert isinstance(line, AsteriskCall)
+        line._ending.get_loop().call_soon_threadsafe(line.hang_up)  # type: ignore[union-attr]
+        await call.until(lambda: call.commands()[-1:] == ["HANGUP"])
+        await asyncio.wait_for(call.socket.wait_closed(), 20)
 
 
 async def test_limits_and_keys_hold(start: Any) -> None:
