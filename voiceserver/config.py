@@ -165,6 +165,7 @@ class EngineConfig:
     weights: Path | None = None  # a folder with the model's files, instead of the cache
     device: str = "auto"  # one of DEVICES
     thinker: ThinkerConfig | None = None  # None: the model's own
+    thinker_folder: Path | None = None  # with a language model that writes the replies instead
     turn_taking: TurnTakingName = "smart-turn"
 
 
@@ -179,6 +180,7 @@ class ServerConfig:
     weights: Path | None = None
     device: str = "auto"
     thinker: ThinkerConfig | None = None
+    thinker_folder: Path | None = None
     turn_taking: TurnTakingName = EngineConfig.turn_taking
     twilio_auth_token: str | None = None  # calls signed with it are let in
     public_url: str | None = None  # how call providers reach us; None: as they ask for it
@@ -198,6 +200,7 @@ class ServerConfig:
         limits = Limits(sessions=int(os.environ.get("VOICESERVER_MAX_SESSIONS", Limits.sessions)))
         weights = os.environ.get("VOICESERVER_WEIGHTS")
         thinker = os.environ.get("VOICESERVER_THINKER")
+        folder = os.environ.get("VOICESERVER_THINKER_FOLDER")
         thinker_model = os.environ.get("VOICESERVER_THINKER_MODEL", "")
         images = os.environ.get("VOICESERVER_THINKER_IMAGES", "") not in ("", "0")
         sip = os.environ.get("VOICESERVER_SIP")
@@ -209,6 +212,7 @@ class ServerConfig:
             weights=Path(weights) if weights else None,
             device=os.environ.get("VOICESERVER_DEVICE") or cls.device,
             thinker=ThinkerConfig(thinker, thinker_model, images=images) if thinker else None,
+            thinker_folder=Path(folder) if folder else None,
             turn_taking=turn_taking_named(
                 os.environ.get("VOICESERVER_TURN_TAKING") or cls.turn_taking
             ),

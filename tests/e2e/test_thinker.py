@@ -17,7 +17,7 @@ from fake_endpoint import FakeEndpoint, running_endpoint  # noqa: E402
 from gateway_calls import Caller  # noqa: E402
 
 from voiceserver.bench.server import RunningServer, server_at  # noqa: E402
-from voiceserver.engine.thinking.remote import APOLOGY  # noqa: E402
+from voiceserver.engine.thinking.desk import APOLOGY  # noqa: E402
 
 pytestmark = pytest.mark.e2e
 

@@ -17,6 +17,7 @@ from voiceserver.gateway.engine_process import engine_command
     "config",
     [
         EngineConfig(),
+        EngineConfig(thinker_folder=Path("/some where/model"), device="cuda"),
         EngineConfig(thinker=ThinkerConfig("http://here/v1", "a model", "A_KEY", 3.0, images=True)),
         EngineConfig(
             "mini-omni", 3, 0.2, 7, Path("/some where/weights"), "cpu", turn_taking="energy"

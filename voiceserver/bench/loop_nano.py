@@ -20,7 +20,7 @@ def run(sessions: int, seconds: float) -> Report:
     clock = FakeClock()
 
     def load(config: EngineConfig) -> Loop:
-        family = Nano.load(nano_files(), sessions, lambda: None, turn_taking=config.turn_taking)
+        family = Nano.load(nano_files(), sessions, lambda: None, config)
         return Loop(family, config, clock)
 
     return bench.nano(load, clock, sessions, seconds)

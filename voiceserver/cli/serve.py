@@ -26,6 +26,7 @@ from voiceserver.config import (
 )
 from voiceserver.engine.mini_omni.files import CheckpointFiles
 from voiceserver.engine.sync_llm.files import check_folder
+from voiceserver.engine.thinking.checkpoint_files import check_checkpoint
 from voiceserver.errors import AssetError, VoiceserverError
 from voiceserver.gateway.phone.sip.callers import check_sip
 
@@ -45,6 +46,11 @@ def serve(
         None,
         help="OpenAI-compatible endpoint that writes the replies, such as "
         "http://127.0.0.1:11434/v1. [VOICESERVER_THINKER; the model's own]",
+    ),
+    thinker_folder: Path | None = typer.Option(
+        None,
+        help="Hugging Face folder of a language model (Llama, Qwen, ...) that writes the replies, "
+        "on --device. [VOICESERVER_THINKER_FOLDER]",
     ),
     thinker_model: str | None = typer.Option(
         None, help="Its model's name. [VOICESERVER_THINKER_MODEL]"
@@ -99,6 +105,7 @@ def serve(
         thinker=_thinker(
             config, thinker, thinker_model, thinker_key, thinker_patience, thinker_images
         ),
+        thinker_folder=thinker_folder if thinker_folder is not None else config.thinker_folder,
         turn_taking=turn_taking_named(turn_taking) if turn_taking else config.turn_taking,
         audiosocket=audiosocket if audiosocket is not None else config.audiosocket,
         sip=SipConfig.from_environment(sip) if sip is not None else config.sip,
@@ -158,9 +165,11 @@ def _family(config: ServerConfig) -> str:
         raise VoiceserverError(f"device {config.device}: it may be {', '.join(DEVICES)}")
     if family == "nano" and config.weights is not None:
         raise VoiceserverError(f"model {config.model} does not take a folder of weights")
-    if family != "nano" and config.thinker is not None:
+    if family != "nano" and (config.thinker is not None or config.thinker_folder is not None):
         raise VoiceserverError(f"model {config.model} writes its replies itself: no --thinker")
-    if family == "nano" and config.device == "cuda":
+    if config.thinker is not None and config.thinker_folder is not None:
+        raise VoiceserverError("either --thinker or --thinker-folder writes the replies, not both")
+    if family == "nano" and config.device == "cuda" and config.thinker_folder is None:
         raise VoiceserverError(f"model {config.model} runs on the CPU only")
     if (config.hang_up or config.transfer_to) and config.thinker is None:
         raise VoiceserverError(f"model {config.model} calls no tools: --hang-up needs --thinker")
@@ -180,7 +189,10 @@ def _fetch(config: ServerConfig, family: str) -> None:
         resolve(config.model, only=("vad", "turn_end"))
         return
     try:
-        resolve(config.model, only=None if config.thinker is None else NANO_SENSES)
+        if config.thinker_folder is not None:
+            check_checkpoint(config.thinker_folder)
+        other = config.thinker is not None or config.thinker_folder is not None
+        resolve(config.model, only=NANO_SENSES if other else None)
     except AssetError as error:
         if family != "mini_omni":
             raise

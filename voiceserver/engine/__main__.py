@@ -49,6 +49,7 @@ def main() -> int:
     parser.add_argument("--device", default=EngineConfig.device, choices=DEVICES)
     parser.add_argument("--turn-taking", default=EngineConfig.turn_taking, choices=TURN_TAKING)
     parser.add_argument("--thinker", help="a chat endpoint that writes the replies")
+    parser.add_argument("--thinker-folder", type=Path, help="with a model that writes the replies")
     parser.add_argument("--thinker-model", default="")
     parser.add_argument("--thinker-key", default=ThinkerConfig.key_variable)
     parser.add_argument("--thinker-patience", type=float, default=ThinkerConfig.patience_s)
@@ -62,6 +63,7 @@ def main() -> int:
         weights=arguments.weights,
         device=arguments.device,
         thinker=_thinker_config(arguments),
+        thinker_folder=arguments.thinker_folder,
         turn_taking=arguments.turn_taking,
     )
     try:
@@ -105,8 +107,9 @@ def called(family: str) -> bool:
 
 def load_nano(config: EngineConfig, doorbell: Doorbell) -> Family:
     """The nano family with its weights from the cache and from the project."""
-    files = nano_files(own_thinker=config.thinker is None)
-    return Nano.load(files, config.slots, doorbell.ring, config.thinker, config.turn_taking)
+    own_thinker = config.thinker is None and config.thinker_folder is None
+    files = nano_files(own_thinker=own_thinker)
+    return Nano.load(files, config.slots, doorbell.ring, config)
 
 
 def load_mini_omni(config: EngineConfig, doorbell: Doorbell) -> Family:

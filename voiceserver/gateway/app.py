@@ -60,6 +60,7 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         weights=config.weights,
         device=config.device,
         thinker=config.thinker,
+        thinker_folder=config.thinker_folder,
         turn_taking=config.turn_taking,
     )
     engine = EngineClient(engine_config, metrics, engine_command)

@@ -26,6 +26,7 @@ _TERMINATE_S = 3.0
 def engine_command(config: EngineConfig) -> list[str]:
     """How the real engine is started; the socket's path is appended."""
     weights = [] if config.weights is None else [f"--weights={config.weights}"]
+    folder = config.thinker_folder
     return [
         sys.executable,
         "-m",
@@ -38,6 +39,7 @@ def engine_command(config: EngineConfig) -> list[str]:
         f"--device={config.device}",
         f"--turn-taking={config.turn_taking}",
         *weights,
+        *([] if folder is None else [f"--thinker-folder={folder}"]),
         *([] if config.thinker is None else _thinker_options(config.thinker)),
         "--socket",
     ]

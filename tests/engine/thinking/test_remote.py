@@ -12,12 +12,8 @@ from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import Task
 from voiceserver.engine.images import Image
 from voiceserver.engine.messages import ChatMessage, EndReason
-from voiceserver.engine.thinking.remote import (
-    APOLOGY,
-    APOLOGY_MIDWAY,
-    PORTION_CHARS,
-    RemoteThinker,
-)
+from voiceserver.engine.thinking.desk import APOLOGY, APOLOGY_MIDWAY
+from voiceserver.engine.thinking.remote import PORTION_CHARS, RemoteThinker
 from voiceserver.engine.thinking.thinker import Thinking
 from voiceserver.engine.tools import Function, ToolCall, Tools
 

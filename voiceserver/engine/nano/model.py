@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceserver.config import EngineConfig, ThinkerConfig, TurnTakingName, policy_folder
+from voiceserver.config import EngineConfig, policy_folder
 from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import (
     Ended,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # imports torch, which load() does beside the listener's load
 
 
 log = logging.getLogger(__name__)
+
+DEFAULTS = EngineConfig()
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,7 @@ class Nano:
         files: NanoFiles,
         slots: int,
         wake: Callable[[], None],
-        endpoint: ThinkerConfig | None = None,
-        turn_taking: TurnTakingName = EngineConfig.turn_taking,
+        config: EngineConfig = DEFAULTS,
     ) -> Nano:
         """Load and warm everything; the listener loads on the other core."""
         with ThreadPoolExecutor(1) as pool:
@@ -93,10 +94,10 @@ class Nano:
             from voiceserver.engine.nano.voice import Voice
 
             voice = Voice.load(files.voice, slots)
-            thinker = _thinker(files, slots, wake, endpoint)
+            thinker = _thinker(files, slots, wake, config)
             listener = listening.result()
-            listener.forecaster = forecaster_of(turn_taking, slots)
-            if turn_taking == "duplex":
+            listener.forecaster = forecaster_of(config.turn_taking, slots)
+            if config.turn_taking == "duplex":
                 from voiceserver.nn import floor
 
                 listener.floor = floor.load(policy_folder())
@@ -236,13 +237,18 @@ class Nano:
 
 
 def _thinker(
-    files: NanoFiles, slots: int, wake: Callable[[], None], endpoint: ThinkerConfig | None
+    files: NanoFiles, slots: int, wake: Callable[[], None], config: EngineConfig
 ) -> Thinker:
-    """Who writes: the endpoint if there is one, else SmolLM2."""
-    if endpoint is not None:
+    """Who writes: an endpoint, the model in a folder, else SmolLM2."""
+    if config.thinker is not None:
         from voiceserver.engine.thinking.remote import RemoteThinker
 
-        return RemoteThinker(endpoint, wake)
+        return RemoteThinker(config.thinker, wake)
+    if config.thinker_folder is not None:
+        from voiceserver.engine.thinking.checkpoint import CheckpointThinker
+        from voiceserver.engine.thinking.checkpoint_model import CheckpointModel
+
+        return CheckpointThinker(CheckpointModel.load(config.thinker_folder, config.device), wake)
     from voiceserver.engine.nano.thinker import SmolThinker
 
     assert files.thinker is not None, "weights are given where no endpoint is"

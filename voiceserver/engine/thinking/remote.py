@@ -9,34 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 
 from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import EndReason
 from voiceserver.engine.thinking.chat_stream import ChatFailed, ChatStream
+from voiceserver.engine.thinking.desk import Desk, Thought, apology
 from voiceserver.engine.thinking.endpoint import ChatEndpoint
 from voiceserver.engine.thinking.thinker import Thinking
 
 log = logging.getLogger(__name__)
 
-APOLOGY = "Sorry, I cannot think of an answer right now. Please try again in a moment."
-APOLOGY_MIDWAY = "... Sorry, I have lost the thread. Please ask me again."
 DIALOGUE_CHARS = 48_000  # about 12,000 tokens
 PORTION_CHARS = 200  # of text at once: pronouncing it must not hold up those who speak
-
-
-@dataclass(eq=False)
-class _Thought:
-    """One reply on its way; the thread appends, the loop takes."""
-
-    slot: int
-    task: Task
-    written: deque[Thinking] = field(default_factory=deque)
-    writing: asyncio.Task[None] | None = None  # touched by the thread only
 
 
 class RemoteThinker:
@@ -48,8 +35,8 @@ class RemoteThinker:
 
     def __init__(self, config: ThinkerConfig, wake: Callable[[], None]) -> None:
         self.reads_images = config.images
-        self._wake = wake
-        self._thoughts: dict[int, _Thought] = {}
+        self._desk = Desk(wake)
+        self._writing: dict[Thought, asyncio.Task[None]] = {}  # touched by the thread only
         self._endpoint = ChatEndpoint(config)
         self._events = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="remote thinker", daemon=True)
@@ -61,28 +48,22 @@ class RemoteThinker:
         """There is nothing to warm."""
 
     def begin(self, slot: int, task: Task) -> None:
-        thought = self._thoughts[slot] = _Thought(slot, task)
-        self._events.call_soon_threadsafe(self._start, thought)
+        self._events.call_soon_threadsafe(self._start, self._desk.open(slot, task))
 
     def stop(self, slot: int) -> None:
         """Drop the reply and close its stream."""
-        if (thought := self._thoughts.pop(slot, None)) is not None:
+        if (thought := self._desk.drop(slot)) is not None:
             self._events.call_soon_threadsafe(self._cancel, thought)
 
     def forget(self, slot: int) -> None:
         self.stop(slot)
 
     def has_more(self, slot: int) -> bool:
-        thought = self._thoughts.get(slot)
-        return thought is not None and bool(thought.written)
+        return self._desk.has_more(slot)
 
     def step(self, slots: Sequence[int]) -> list[Thinking]:
         """The next piece of each slot's reply, where one has come."""
-        thinking = [self._thoughts[s].written.popleft() for s in slots if self.has_more(s)]
-        for piece in thinking:
-            if piece.ended is not None:
-                del self._thoughts[piece.slot]
-        return thinking
+        return self._desk.take(slots)
 
     def shut_down(self) -> None:
         self._events.call_soon_threadsafe(self._events.stop)
@@ -103,14 +84,15 @@ class RemoteThinker:
         await asyncio.gather(*unfinished, return_exceptions=True)
         await self._endpoint.close()
 
-    def _start(self, thought: _Thought) -> None:
-        thought.writing = self._events.create_task(self._write(thought))
+    def _start(self, thought: Thought) -> None:
+        writing = self._writing[thought] = self._events.create_task(self._write(thought))
+        writing.add_done_callback(lambda _: self._writing.pop(thought, None))
 
-    def _cancel(self, thought: _Thought) -> None:
-        if thought.writing is not None:
-            thought.writing.cancel()
+    def _cancel(self, thought: Thought) -> None:
+        if (writing := self._writing.get(thought)) is not None:
+            writing.cancel()
 
-    async def _write(self, thought: _Thought) -> None:
+    async def _write(self, thought: Thought) -> None:
         stream, begun = ChatStream(), False
         try:
             async with aclosing(self._endpoint.reply(thought.task, stream)) as texts:
@@ -118,32 +100,19 @@ class RemoteThinker:
                     for begin in range(0, len(text), PORTION_CHARS):
                         begun = True
                         portion = text[begin : begin + PORTION_CHARS]
-                        self._put(thought, Thinking(thought.slot, portion))
+                        self._desk.put(thought, Thinking(thought.slot, portion))
             last = _ended(thought.slot, stream)
         except ChatFailed as failure:
             log.warning("the thinker at %s: %s", self._endpoint.where, failure)
-            last = _failed(thought, failure.reason, begun)
+            last = apology(thought, failure.reason, begun)
         except Exception as error:
             # Its text and its traceback may hold the user's words.
             log.error("the thinker at %s: %s", self._endpoint.where, type(error).__name__)
-            last = _failed(thought, "internal", begun)
-        self._put(thought, last)
-
-    def _put(self, thought: _Thought, thinking: Thinking) -> None:
-        thought.written.append(thinking)
-        self._wake()
+            last = apology(thought, "internal", begun)
+        self._desk.put(thought, last)
 
 
 def _ended(slot: int, stream: ChatStream) -> Thinking:
     assert stream.end is not None, "a stream that ends too early fails"
     calls = stream.calls() if stream.end is EndReason.COMPLETED else ()
     return Thinking(slot, "", stream.end, stream.prompt_tokens, stream.text_tokens, calls)
-
-
-def _failed(thought: _Thought, reason: str, begun: bool) -> Thinking:
-    """The end of a reply that the endpoint did not finish."""
-    if not thought.task.speak:
-        message = f"The thinker failed: {reason}."
-        return Thinking(thought.slot, "", EndReason.FAILED, failure=reason, message=message)
-    apology = APOLOGY_MIDWAY if begun else APOLOGY
-    return Thinking(thought.slot, apology, EndReason.COMPLETED, failure=reason)
