@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import pickle
 import subprocess
@@ -90,6 +91,27 @@ def test_baresip_is_hung_up_on_and_presses_keys(start_sip: Start, tmp_path: Path
             line._ending.get_loop().call_soon_threadsafe(line.hang_up)  # type: ignore[union-attr]
             phone.until("session closed")
             assert empty(gateway)
+
+
+@needs("baresip")
+def test_baresip_goes_where_it_is_transferred(start_sip: Start, tmp_path: Path) -> None:
+    host = own_address()
+    with start_sip(host=host) as gateway:
+        address = address_of(gateway)
+        with baresip(tmp_path, host, f"sip:bot@{address}", SPOKEN[:0], 60.0, "PCMU") as phone:
+            phone.until("Call established")
+            [line] = gateway.state.connections
+            assert isinstance(line, SipCall)
+            loop = line._ending.get_loop()  # type: ignore[union-attr]
+            transfer = line.transfer(f"sip:other@{address}")  # the other side is here as well
+            asyncio.run_coroutine_threadsafe(transfer, loop).result(30)
+            phone.until(f"Call established: sip:other@{address}")
+            for _ in range(500):
+                if line not in gateway.state.connections:
+                    break
+                time.sleep(0.02)
+            [other] = gateway.state.connections
+            assert other is not line
 
 
 @needs("sipp")
