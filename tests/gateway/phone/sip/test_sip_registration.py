@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -82,3 +83,16 @@ async def test_a_registration_that_is_refused_is_told(
     await asyncio.to_thread(running.__exit__, None, None, None)
     assert len(exchange.told) == 2
     exchange.transport.close()
+
+
+def test_an_exchange_that_cannot_be_found_is_told_and_stops_nothing(
+    start_sip: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = "sip:bot@no-such-exchange.invalid"
+    with start_sip(sip={"register": uri}):
+        for _ in range(1000):
+            if f"{uri} could not be registered" in caplog.text:
+                break
+            time.sleep(0.02)
+        else:
+            raise AssertionError("nobody was told")

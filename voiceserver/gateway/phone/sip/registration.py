@@ -14,7 +14,7 @@ from voiceserver.gateway.phone.sip.transactions import AGENT, Address, Transacti
 log = logging.getLogger("voiceserver.gateway")
 
 EXPIRES_S = 300
-_RETRY_S = 30.0
+RETRY_S = 30.0
 _AGAIN_AT = 0.8  # of the time granted
 _CHALLENGES = {401: ("www-authenticate", "authorization"),
                407: ("proxy-authenticate", "proxy-authorization")}  # fmt: skip
@@ -46,7 +46,7 @@ class Registration:
             if self.registered != (granted_s is not None):
                 log.warning("%s is %s", self._uri, "registered" if granted_s else "not registered")
             self.registered = granted_s is not None
-            await asyncio.sleep(_RETRY_S if granted_s is None else granted_s * _AGAIN_AT)
+            await asyncio.sleep(RETRY_S if granted_s is None else granted_s * _AGAIN_AT)
 
     async def leave(self) -> None:
         """Be no longer registered."""

@@ -22,7 +22,7 @@ from voiceserver.gateway.phone.sip.message import (
     parameters,
     parse,
 )
-from voiceserver.gateway.phone.sip.registration import Registration
+from voiceserver.gateway.phone.sip.registration import RETRY_S, Registration
 from voiceserver.gateway.phone.sip.sdp import NotAcceptable
 from voiceserver.gateway.phone.sip.sip_call import SipCall
 from voiceserver.gateway.phone.sip.transactions import Address, Transactions, response_to
@@ -64,20 +64,25 @@ class SipServer(asyncio.DatagramProtocol):
             raise VoiceserverError(message) from error
         self._port = self._transport.get_extra_info("sockname")[1]
         if config.register is not None:
-            await self._register(config.register, config.password())
+            keeping = self._register(config.register, config.password())
+            self._registering = asyncio.create_task(keeping)
 
     async def _register(self, uri: str, password: str | None) -> None:
+        """Find the exchange, now or later, and stay registered there."""
         host, port = host_of(uri)
         loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            raise VoiceserverError(f"the exchange of {uri} cannot be found: {error}") from error
-        exchange = str(found[0][4][0]), port
+        while True:
+            try:
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+                exchange = str(found[0][4][0]), port
+                here = self._here(exchange[0]), self._port
+                break
+            except OSError as error:
+                log.warning("%s could not be registered: %s", uri, error.strerror or error)
+                await asyncio.sleep(RETRY_S)
         self._callers.allow(exchange[0])
-        here = self._here(exchange[0]), self._port
         self._registration = Registration(uri, password, exchange, here, self._transactions)
-        self._registering = asyncio.create_task(self._registration.keep())
+        await self._registration.keep()
 
     async def stop(self) -> None:
         """Let nobody in any more; calls have been ended before."""
