@@ -167,5 +167,6 @@ async def remembers_after_reconnecting(bot: Bot, session_of: Callable[[Agent], A
         bot.session.generate_reply(user_input=kit.TYPED)
         await bot.recorded("assistant", "heard you")
         await reconnected.wait()
+        await asyncio.sleep(1)  # what is asked before the replay is confirmed is put before it
         bot.session.generate_reply(user_input=kit.RECALL)
         await bot.recorded("assistant", kit.TYPED)
