@@ -50,7 +50,7 @@ def test_the_sound_is_judged_from_its_first_consonant_on() -> None:
 
 
 def test_a_listener_is_let_alone_at_once_and_may_still_take_the_floor() -> None:
-    call = speaking(judge=0.05)
+    call = speaking(judge=0.005)
     call.hear("d" * 11)
     assert goes_on(call), "although the sound lasts"
     call.judge = 0.95
@@ -70,7 +70,7 @@ def test_a_sound_that_is_over_is_whatever_is_likelier(judge: float, stops: bool)
 
 
 def test_it_is_asked_again_only_about_more_sound() -> None:
-    call = speaking(judge=0.05)
+    call = speaking(judge=0.005)
     call.hear("d" * 20)
     ends = [asked.end_sample for asked in call.told(m.JudgeFloor)]
     assert len(ends) == 3
@@ -86,7 +86,7 @@ def test_a_sound_that_is_surely_nothing_is_not_asked_about() -> None:
 
 
 def test_nobody_listens_to_a_television_for_ever() -> None:
-    call = speaking(judge=0.05)
+    call = speaking(judge=0.005)
     call.hear("d" * 400)
     last = call.told(m.JudgeFloor)[-1]
     assert last.end_sample - last.start_sample <= LONGEST_JUDGED_SAMPLES + 1600

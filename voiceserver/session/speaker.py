@@ -32,9 +32,10 @@ from voiceserver.session.timing import TurnMarks
 
 # A reply is never kept back for longer: whoever doubts may have no more audio to judge by.
 MOST_DOUBT_S = 1.25
-LEAD_S = 0.1  # of sound that a paced client holds before it is given the next piece
+LEAD_S = 0.08  # of sound that a paced client holds before it is given the next piece
 PIECE_S = 0.03  # a frame at once would be silent so much later
 TIMER_ERROR_S = 0.02
+LEAST_S = 0.001  # less need not be waited for
 
 
 class Speaker:
@@ -196,7 +197,7 @@ class Speaker:
         """Let the client have what waits, unless there is doubt or it has enough."""
         while reply.waiting and reply.doubted_s is None:
             spare_s = self.playout.ahead_s(now_s) - self.lead_s
-            if self.paced and spare_s > 0 and isinstance(reply.waiting[0], AudioDelta):
+            if self.paced and spare_s > LEAST_S and isinstance(reply.waiting[0], AudioDelta):
                 self._remind(now_s, spare_s)
                 return
             self.delivery.pass_on(reply, reply.waiting.popleft(), now_s, waited=waited)
