@@ -76,6 +76,7 @@ CLIENTS = (
         "openai-node",
         {"NODE_OPTIONS": "--experimental-websocket"},  # for Node 20
     ),
+    Client("openai-node-live", "openai_live_ws.mjs", OPENAI_NODE, False, "openai-node"),
     Client("openai-node-webrtc", "openai_webrtc.mjs", (*OPENAI_NODE, BROWSER), True),
     Client("openai-agents-js-websocket", "agents_websocket.mjs", AGENTS_JS, False, "agents-js"),
     Client("openai-agents-js-webrtc", "agents_webrtc.mjs", AGENTS_JS, False, "agents-js"),
