@@ -33,6 +33,7 @@ def endpoint() -> Iterator[FakeEndpoint]:
 @pytest.fixture(scope="module")
 def server(endpoint: FakeEndpoint) -> Iterator[RunningServer]:
     options = ["--thinker", endpoint.url, "--thinker-model", "fake", "--sessions", "1"]
+    options.append("--thinker-images")
     with server_at(None, options=options) as running:
         yield running
 
@@ -73,6 +74,13 @@ async def test_an_endpoint_writes_calls_tools_and_fails_while_the_session_lives(
         assert (await spoken())[0] == "Hello there."
         usage = caller.events[-1]["response"]["usage"]
         assert (usage["input_tokens"], usage["output_token_details"]["text_tokens"]) == (31, 7)
+        shown = {"type": "input_image", "image_url": "https://example.com/cat.jpg"}
+        item = {"type": "message", "role": "user", "content": [shown]}
+        await caller.send("conversation.item.create", item=item)
+        await caller.send("response.create")
+        assert (await spoken())[0] == "How nice."
+        seen = endpoint.bodies[-1]["messages"][-1]["content"]
+        assert seen == [{"type": "image_url", "image_url": {"url": shown["image_url"]}}]
     async with httpx.AsyncClient() as client:
         page = (await client.get(f"{server.page}/metrics")).text
     assert 'voiceserver_thinker_failures_total{reason="http_500"} 1.0' in page

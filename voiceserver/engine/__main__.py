@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import select
 import signal
 import sys
@@ -158,4 +159,7 @@ LOADERS = {"nano": load_nano, "mini_omni": load_mini_omni, "sync_llm": load_sync
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # some libraries' farewells, such as Triton's, would fill the log

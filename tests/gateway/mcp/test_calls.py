@@ -223,6 +223,22 @@ async def test_a_server_that_lists_nothing_is_told_and_the_call_lives(
         assert text_of(await ask(caller, "call it")) == "I heard call it."
 
 
+async def test_a_server_that_has_failed_is_asked_again_when_it_is_named_again(
+    gateway: Gateway, tools: McpServer
+) -> None:
+    gone = server(tools, server_url=tools.origin + "/nowhere")
+    async with gateway.call() as caller:
+        await caller.settings(output_modalities=["text"], tools=[gone])
+        await caller.until("mcp_list_tools.failed")
+        await caller.settings(instructions="something else")
+        assert await caller.nothing_more() == []
+        await caller.settings(tools=[gone])
+        await caller.until("mcp_list_tools.failed")
+        await begin(caller, server(tools, "weather"))
+        await caller.settings(tools=[server(tools, "weather")])  # this one is known
+        assert await caller.nothing_more() == []
+
+
 async def test_what_lets_us_in_is_sent_there_and_shown_to_nobody(
     gateway: Gateway, tools: McpServer
 ) -> None:

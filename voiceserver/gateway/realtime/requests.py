@@ -61,7 +61,8 @@ class Requests:
                 self._check_call_tools(updated)
                 session.configure(updated.for_session(self._toolbox))
                 self.settings = updated
-                self._toolbox.want(updated.tools, only=True)
+                if patch.tools is not None:  # one that has failed is asked again when named again
+                    self._toolbox.want(updated.tools, only=True)
                 if self.settings.input_format is not self._input.format:
                     self._input = InputAudio(self.settings.input_format)
                 return True
