@@ -11,13 +11,14 @@ import typer
 from rich.console import Console
 
 from voiceserver.bench.server import engine_pid, server_at
-from voiceserver.cli import bench_dialogue, bench_duplex, bench_model
+from voiceserver.cli import bench_dialogue, bench_duplex, bench_hearing, bench_model
 from voiceserver.errors import VoiceserverError
 
 app = typer.Typer(help="Measure latency, quality and cost.", no_args_is_help=True)
 bench_model.add_to(app)
 bench_dialogue.add_to(app)
 bench_duplex.add_to(app)
+bench_hearing.add_to(app)
 
 _URL = typer.Option(None, help="Server, like ws://host:8000; else one is started.")
 _JSON = typer.Option(False, "--json", help="Print only the JSON line.")
