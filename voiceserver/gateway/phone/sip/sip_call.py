@@ -14,7 +14,7 @@ from voiceserver.gateway.phone.sip.leg import Leg
 from voiceserver.gateway.phone.sip.media import Media
 from voiceserver.gateway.phone.sip.sdp import Description
 from voiceserver.gateway.phone.sip.transfer import target_uri
-from voiceserver.gateway.phone.telephone import CALL_SETTINGS, Telephone
+from voiceserver.gateway.phone.telephone import Telephone
 from voiceserver.gateway.services import Services
 from voiceserver.gateway.wire_audio import AudioFormat
 
@@ -36,7 +36,8 @@ class SipCall(PacedLine):
         self._telephone = Telephone(self._session, AudioFormat.ULAW, self)
         if instructions := leg.invite.first(INSTRUCTIONS):
             text = instructions.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            self._session.configure(dataclasses.replace(CALL_SETTINGS, instructions=text))
+            settings = dataclasses.replace(self._session.settings, instructions=text)
+            self._session.configure(settings)
 
     async def _open(self) -> None:
         if self._leg.over:  # cancelled while it was being let in
