@@ -27,19 +27,19 @@ def level(samples: Floats) -> float:
 @pytest.mark.parametrize("frames", [1, 3, 7])
 def test_in_pieces_is_as_in_one(frames: int) -> None:
     heard, played = noise(0), noise(1)
-    remover, reducer = EchoRemover(), NoiseReducer(2, lifts=True)
+    remover, reducer = EchoRemover(), NoiseReducer(2)
     size = frames * FRAME_SAMPLES
     pieces = [
         reducer.clean(remover.clean(heard[at : at + size], played[at : at + size]))
         for at in range(0, len(heard), size)
     ]
-    whole = NoiseReducer(2, lifts=True).clean(EchoRemover().clean(heard, played))
+    whole = NoiseReducer(2).clean(EchoRemover().clean(heard, played))
     assert np.array_equal(np.concatenate(pieces), whole)
 
 
 def test_a_part_of_a_frame_is_refused() -> None:
     with pytest.raises(AssertionError, match="whole frames"):
-        NoiseReducer(1, lifts=False).clean(np.zeros(FRAME_SAMPLES + 1, np.float32))
+        NoiseReducer(1).clean(np.zeros(FRAME_SAMPLES + 1, np.float32))
 
 
 def test_our_own_voice_is_taken_out() -> None:
@@ -50,6 +50,6 @@ def test_our_own_voice_is_taken_out() -> None:
 
 def test_steady_noise_is_lowered_and_more_so_at_a_higher_level() -> None:
     steady = np.random.default_rng(3).normal(0, 0.02, SECONDS * RATE_HZ).astype(np.float32)
-    mild, strong = (level(NoiseReducer(n, lifts=False).clean(steady)) for n in (0, 2))
+    mild, strong = (level(NoiseReducer(n).clean(steady)) for n in (0, 2))
     assert mild < 0.7 * level(steady)
     assert strong < 0.5 * mild

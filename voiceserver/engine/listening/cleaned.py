@@ -20,6 +20,7 @@ from voiceserver.engine.family import Samples
 SHOWN_DELAY_SAMPLES = LISTEN_RATE_HZ // 10
 PIECE_SAMPLES = LISTEN_RATE_HZ // 10  # so much is cleaned at a time
 KEPT_SAMPLES = LISTEN_RATE_HZ
+LEVELS: dict[NoiseReduction, int] = {"near_field": 1, "far_field": 2}  # 12 and 18 dB
 _INT16_SCALE = 32767.0
 
 
@@ -79,6 +80,4 @@ class CleanedAudio:
 
 
 def _reducer(noise: NoiseReduction | None) -> NoiseReducer | None:
-    if noise is None:
-        return None
-    return NoiseReducer(1, lifts=False) if noise == "near_field" else NoiseReducer(2, lifts=True)
+    return None if noise is None else NoiseReducer(LEVELS[noise])
