@@ -1,6 +1,7 @@
 // @openai/agents-realtime in Chromium: a page of another origin, with a client secret.
 
 import { inBrowser } from "./browser.mjs";
+import { verdictLine } from "./kit.mjs";
 import { clientSecret, given, versions } from "./node_kit.mjs";
 
 export async function hold(name, transport) {
@@ -11,6 +12,7 @@ export async function hold(name, transport) {
     page.evaluate(([name, call]) => window.hold(name, call), [name, call]),
   );
   const used = { ...versions("@openai/agents-realtime"), chromium };
-  console.log(`VERDICT ${JSON.stringify({ client: name, versions: used, results })}`);
+  const note = "a page of another origin in Chromium, with a client secret";
+  console.log(verdictLine(name, used, results, note));
   process.exit(0);
 }

@@ -6,7 +6,7 @@ import { WEATHER_FUNCTION, check } from "./kit.mjs";
 
 const SESSION_EVENTS = ["agent_start", "agent_end", "audio_interrupted", "error"];
 
-/** `sdk` is the package; `say(name)` speaks a sound; `sounding(seen, since)` waits for the voice. */
+/** `sdk` is the package; `say(name)` speaks a sound, `sounding(seen, since)` waits for ours. */
 export class Call {
   constructor(sdk, transport, say, sounding) {
     this.say = say;

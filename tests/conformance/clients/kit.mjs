@@ -51,9 +51,14 @@ export class Verdicts {
     clearTimeout(timer);
   }
 
-  line(versions) {
-    return `VERDICT ${JSON.stringify({ client: this.client, versions, results: this.results })}`;
+  line(versions, note) {
+    return verdictLine(this.client, versions, this.results, note);
   }
+}
+
+/** What run.py reads; a note says what is special about how the client was run. */
+export function verdictLine(client, versions, results, note) {
+  return `VERDICT ${JSON.stringify({ client, versions, results, note })}`;
 }
 
 /** Events as they come, and waiting for one. */

@@ -52,7 +52,8 @@ export class Call {
   /** A reply that was heard and not interrupted, and the place after it. */
   async answered(since) {
     await this.media.sounding(this.seen, since);
-    const isOver = (event) => event.type === "response.done" && event.response.status !== "cancelled";
+    const isOver = ({ type, response }) =>
+      type === "response.done" && response.status !== "cancelled";
     const at = await this.seen.until(isOver, since);
     const { response } = this.seen.events[at];
     check(response.status === "completed", response);

@@ -13,8 +13,7 @@ const TOLD = "session.output_transcript.delta";
 const HEARD = "session.input_transcript.delta";
 
 function isLoud(base64) {
-  const bytes = Buffer.from(base64, "base64");
-  const samples = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+  const samples = new Int16Array(Uint8Array.from(Buffer.from(base64, "base64")).buffer);
   return samples.some((sample) => Math.abs(sample) > LOUD);
 }
 

@@ -13,7 +13,7 @@ export const SESSION = {
 };
 
 /** A call over the socket that `connect(client)` opens. */
-export async function hold(name, connect) {
+export async function hold(name, connect, note) {
   const options = given();
   const realtime = await connect(new OpenAI({ baseURL: options.url, apiKey: "none" }));
   const microphone = new Microphone((packet) => {
@@ -32,6 +32,6 @@ export async function hold(name, connect) {
   const verdicts = await call.holdAll(name, options.patience);
   microphone.close();
   realtime.close();
-  console.log(verdicts.line({ ...versions("openai"), node: process.versions.node }));
+  console.log(verdicts.line({ ...versions("openai"), node: process.versions.node }, note));
   process.exit(0);
 }

@@ -5,7 +5,7 @@ import OpenAI from "openai";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
 
 import { inBrowser } from "./browser.mjs";
-import { DEGREES } from "./kit.mjs";
+import { DEGREES, verdictLine } from "./kit.mjs";
 import { given, versions } from "./node_kit.mjs";
 import { SESSION } from "./openai_sockets.mjs";
 
@@ -34,5 +34,6 @@ const [results, chromium] = await inBrowser("openai_page.mjs", options, async (p
   return page.evaluate(([name, patience]) => window.hold(name, patience), [name, options.patience]);
 });
 const used = { ...versions("openai"), node: process.versions.node, chromium };
-console.log(`VERDICT ${JSON.stringify({ client: name, versions: used, results })}`);
+const note = "a page in Chromium; its server makes the call and runs the tool beside it";
+console.log(verdictLine(name, used, results, note));
 process.exit(0);

@@ -6,8 +6,10 @@ import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 
 import { hold } from "./openai_sockets.mjs";
 
-await hold("openai-node WebSocket", async (client) => {
+async function connect(client) {
   const secret = await client.realtime.clientSecrets.create({ session: { type: "realtime" } });
   const caller = new OpenAI({ baseURL: client.baseURL, apiKey: secret.value });
   return new OpenAIRealtimeWebSocket({ model: "nano" }, caller);
-});
+}
+
+await hold("openai-node WebSocket", connect, "over TLS, with a client secret in a subprotocol");

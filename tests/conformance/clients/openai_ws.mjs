@@ -4,4 +4,5 @@ import { OpenAIRealtimeWS } from "openai/realtime/ws";
 
 import { hold } from "./openai_sockets.mjs";
 
-await hold("openai-node ws", (client) => new OpenAIRealtimeWS({ model: "nano" }, client));
+const connect = (client) => new OpenAIRealtimeWS({ model: "nano" }, client);
+await hold("openai-node ws", connect, "over TLS");
