@@ -64,10 +64,19 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 def destinations(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Whom calls may be handed to, each given as NAME=NUMBER or NAME=ADDRESS."""
+    return _pairs(given, "a call is transferred to NAME=NUMBER")
+
+
+def mcp_servers(given: Iterable[str]) -> tuple[McpConfig, ...]:
+    """MCP servers, each given as LABEL=URL."""
+    return tuple(McpConfig(*pair) for pair in _pairs(given, "an MCP server is LABEL=URL"))
+
+
+def _pairs(given: Iterable[str], form: str) -> tuple[tuple[str, str], ...]:
     pairs = [entry.partition("=") for entry in given if entry.strip()]
     for name, _, where in pairs:
         if not (name.strip() and where.strip()):
-            raise VoiceserverError(f"a call is transferred to NAME=NUMBER, not to {name!r}")
+            raise VoiceserverError(f"{form}, not {name!r}")
     return tuple((name.strip(), where.strip()) for name, _, where in pairs)
 
 
@@ -155,6 +164,19 @@ class SipConfig:
 
 
 @dataclass(frozen=True)
+class McpConfig:
+    """A server of tools for the models of telephone calls."""
+
+    label: str
+    url: str
+
+    def key(self) -> str | None:
+        """Its bearer token, VOICESERVER_MCP_KEY_ and the label; never logged."""
+        variable = "".join(c if c.isalnum() else "_" for c in self.label.upper())
+        return os.environ.get(f"VOICESERVER_MCP_KEY_{variable}") or None
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """What the engine process needs to know."""
 
@@ -188,6 +210,7 @@ class ServerConfig:
     sip: SipConfig | None = None  # None: not offered
     hang_up: bool = False  # on telephones: the model may end the call
     transfer_to: tuple[tuple[str, str], ...] = ()  # whom it may hand calls to: name, number
+    mcp: tuple[McpConfig, ...] = ()  # on telephones: servers of tools that the model may call
     # MCP servers that clients may have us speak to: HOST or HOST:PORT; or those at any address
     # that is "public", on this machine ("local"), or in a network of its own ("private").
     mcp_hosts: tuple[str, ...] = ("public",)
@@ -222,6 +245,7 @@ class ServerConfig:
             sip=SipConfig.from_environment(sip) if sip else None,
             hang_up=os.environ.get("VOICESERVER_HANG_UP", "") not in ("", "0"),
             transfer_to=destinations(os.environ.get("VOICESERVER_TRANSFER_TO", "").split(";")),
+            mcp=mcp_servers(os.environ.get("VOICESERVER_MCP", "").split(";")),
             mcp_hosts=tuple(os.environ.get("VOICESERVER_MCP_HOSTS", "public").split()),
             ice_servers=tuple(os.environ.get("VOICESERVER_ICE_SERVERS", "").split()),
             limits=limits,

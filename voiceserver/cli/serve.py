@@ -21,6 +21,7 @@ from voiceserver.config import (
     ThinkerConfig,
     destinations,
     host_and_port,
+    mcp_servers,
     policy_folder,
     turn_taking_named,
 )
@@ -83,6 +84,12 @@ def serve(
         help="NAME=NUMBER or NAME=SIP-URI to whom the model may transfer calls over SIP; may be "
         "given several times. [VOICESERVER_TRANSFER_TO, separated by semicolons]",
     ),
+    mcp: list[str] | None = typer.Option(
+        None,
+        help="LABEL=URL of an MCP server whose tools the model may call on the telephone; may be "
+        "given several times. Its key, if it wants one, is VOICESERVER_MCP_KEY_LABEL. "
+        "[VOICESERVER_MCP, separated by semicolons]",
+    ),
     mcp_hosts: str | None = typer.Option(
         None,
         help="MCP servers that clients may name: HOST, HOST:PORT, public, local (this machine), "
@@ -111,6 +118,7 @@ def serve(
         sip=SipConfig.from_environment(sip) if sip is not None else config.sip,
         hang_up=hang_up if hang_up is not None else config.hang_up,
         transfer_to=destinations(transfer_to) if transfer_to else config.transfer_to,
+        mcp=mcp_servers(mcp) if mcp else config.mcp,
         mcp_hosts=tuple(mcp_hosts.split()) if mcp_hosts is not None else config.mcp_hosts,
         limits=dataclasses.replace(config.limits, sessions=sessions or config.limits.sessions),
     )
@@ -171,8 +179,11 @@ def _family(config: ServerConfig) -> str:
         raise VoiceserverError("either --thinker or --thinker-folder writes the replies, not both")
     if family == "nano" and config.device == "cuda" and config.thinker_folder is None:
         raise VoiceserverError(f"model {config.model} runs on the CPU only")
-    if (config.hang_up or config.transfer_to) and config.thinker is None:
-        raise VoiceserverError(f"model {config.model} calls no tools: --hang-up needs --thinker")
+    if (config.hang_up or config.transfer_to or config.mcp) and config.thinker is None:
+        raise VoiceserverError(f"model {config.model} calls no tools: that needs --thinker")
+    for server in config.mcp:
+        if not _is_http(server.url):
+            raise VoiceserverError("--mcp takes LABEL=URL such as town=http://127.0.0.1:9000/mcp")
     if config.turn_taking == "duplex" and not any(policy_folder().glob("*.safetensors")):
         raise VoiceserverError(f"turn taking duplex: no policy lies in {policy_folder()}")
     return family

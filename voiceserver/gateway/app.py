@@ -67,7 +67,8 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
     clips = ClipReader(engine, limits.utterance_s)
     access = Access(config.mcp_hosts)
     call_tools = CallTools(config.hang_up, dict(config.transfer_to))
-    services = Services(engine, clips, limits, metrics, MonotonicClock(), access, call_tools)
+    clock = MonotonicClock()
+    services = Services(engine, clips, limits, metrics, clock, access, call_tools, config.mcp)
     state = GatewayState(config, services, ClientSecrets(config.api_key))
 
     audiosocket, sip = AudioSocketServer(state), SipServer(state)

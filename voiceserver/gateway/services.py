@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voiceserver.clock import Clock
-from voiceserver.config import Limits
+from voiceserver.config import Limits, McpConfig
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.mcp.access import Access
 from voiceserver.gateway.realtime.clips import ClipReader
@@ -23,4 +23,5 @@ class Services:
     metrics: Metrics
     clock: Clock
     mcp_access: Access
-    call_tools: CallTools  # on telephones
+    call_tools: CallTools  # on telephones, as are these:
+    mcp_servers: tuple[McpConfig, ...]

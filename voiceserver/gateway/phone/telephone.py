@@ -10,7 +10,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from voiceserver.errors import ClientError
 from voiceserver.gateway.codings import Coding
 from voiceserver.gateway.line import Line, new_id
 from voiceserver.gateway.phone.keypad import Keypad
+from voiceserver.gateway.phone.phone_tools import PhoneTools
 from voiceserver.session import notices as n
 from voiceserver.session.items import Item, Part
 from voiceserver.session.session import Session
@@ -107,13 +108,19 @@ class PhoneLine(Line):
 
     _telephone: Telephone
 
+    @cached_property
+    def _tools(self) -> PhoneTools:
+        return PhoneTools(self._session, self._services, self._flush, self.can_transfer)
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            await self._tools.close()
+
     def engine_ready(self) -> None:
-        """A telephone has no client that could switch the tools of a call on: the operator does."""
         super().engine_ready()
-        tools = self._services.call_tools
-        if not self.can_transfer:
-            tools = replace(tools, transfer_to={})
-        self._session.configure(replace(self._session.settings, call_tools=tools))
+        self._tools.offer()
 
     @abstractmethod
     def play(self, reply: n.ReplyInfo, data: bytes) -> None:
@@ -143,7 +150,14 @@ class PhoneLine(Line):
         self.flush()
 
     def _tell_client(self, notice: n.Effect) -> None:
-        self._telephone.tell(notice)
+        match notice:
+            case n.RunTool(item):
+                self._tools.run(item)
+            case n.ToolProgress(item, "failed") if item.kind == "mcp_list_tools":
+                why = "" if item.served.error is None else item.served.error.message
+                self._fail(f"tools of {item.served.server_label}: {why}", "mcp_list_tools_failed")
+            case _:
+                self._telephone.tell(notice)
 
     def _fail(self, message: str, code: str, kind: str = "invalid_request_error") -> None:
         """A telephone has nobody to tell."""
