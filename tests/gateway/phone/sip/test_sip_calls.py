@@ -154,9 +154,20 @@ async def test_ipv4_phones_reach_a_server_that_listens_everywhere(start_sip: Sta
         assert "c=IN IP4 127.0.0.1" in call.final("INVITE", 1)[0].body
 
 
-async def test_a_place_that_cannot_be_sent_to_is_found_by_what_comes(exchange: Gateway) -> None:
+@pytest.mark.parametrize("place", ["IN IP6 2001:db8::1", "IN IP4 127.0.0.1"])
+async def test_sound_is_sent_before_any_has_come(exchange: Gateway, place: str) -> None:
     async with sip_phone(port_of(exchange)) as call:
-        assert (await call.ask("INVITE", call.sdp(c="IN IP6 2001:db8::1"))).status == 200
+        call.send(call.request("INVITE", call.sdp(c=place)))
+        await call.until(lambda: bool(call.final("INVITE")))
+        call.to = call.final("INVITE")[0].headers["to"]
+        await call.until(lambda: len(call.packets) > 10)
+        await call.ask("BYE")
+
+
+async def test_a_place_that_nobody_sends_from_is_not_kept(exchange: Gateway) -> None:
+    async with sip_phone(port_of(exchange)) as call:  # as behind a NAT
+        media = f"audio 9 RTP/AVP {ULAW} 101"
+        assert (await call.ask("INVITE", call.sdp(c="IN IP4 192.0.2.77", m=media))).status == 200
         call.says += tone(0.6)
         await call.until(lambda: call.loud_s() > 0)
         await call.ask("BYE")

@@ -74,7 +74,8 @@ class Media(asyncio.DatagramProtocol):
             self._theirs.host,
             self._theirs.port,
         ):
-            self._to = self._place(theirs.host, theirs.port)
+            named = self._place(theirs.host, theirs.port)  # none: an address of the other kind
+            self._to = named or self._place(signalling_host, theirs.port)
         self._theirs, self.came_s = theirs, self._now_s()
         self._hosts = {plain(theirs.host), signalling_host}
 
