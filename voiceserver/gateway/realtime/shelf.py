@@ -9,6 +9,9 @@ from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.gateway.wire_audio import AudioFormat, OutputAudio
 
 MOST_BYTES = 8 * 2**20  # about four minutes
+# Of one item, as it is sent: openai-agents-python asks for whatever item it speaks, and ends the
+# call over a frame of more than 8 MiB, which this is in base64.
+MOST_ITEM_BYTES = 6 * 2**20 - 2**14
 _SAMPLE_BYTES = 2
 
 
@@ -57,7 +60,11 @@ class AudioShelf:
             del data[end:]
 
     def audio(self, item_id: str, audio_format: AudioFormat) -> bytes | None:
-        """An item's sound in wire bytes of this format; None when it is not kept (any more)."""
+        """An item's sound in wire bytes of this format; None if it is not kept, or too long."""
+        sound = self._sound(item_id, audio_format)
+        return sound if sound is not None and len(sound) <= MOST_ITEM_BYTES else None
+
+    def _sound(self, item_id: str, audio_format: AudioFormat) -> bytes | None:
         if item_id in self._heard:
             converter = OutputAudio(audio_format, LISTEN_RATE_HZ)
             return converter.encode(self._heard[item_id]) + converter.flush()
