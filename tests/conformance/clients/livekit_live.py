@@ -76,7 +76,7 @@ async def main() -> None:
     call = remembers_after_reconnecting(Bot(model), lambda agent: agent.duplex_session)
     await verdicts.step("reconnect", call)
     await model.aclose()
-    verdicts.print(NOTE)
+    verdicts.print(f"{NOTE}; the plugin sends what is typed as commentary")
 
 
 asyncio.run(main())

@@ -112,7 +112,7 @@ async def main() -> None:
         await connection.session.close()
         await call.until("session.closed", 0)
         reading.cancel()
-    verdicts.print()
+    verdicts.print("what is typed is appended as commentary: GPT-Live has no other text")
 
 
 asyncio.run(main())
