@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -97,6 +98,17 @@ def test_the_result_is_spoken_of_without_being_asked() -> None:
     call.end(respond)
     call.respond()
     assert len(call.asked()) == 1, "this one follows nothing that was said"
+
+
+def test_what_had_to_be_called_need_not_be_called_again() -> None:
+    call = Call()
+    call.session.offer(replace(TOOLS, choice="required"), SERVED)
+    respond = call.types()
+    assert respond.tools.choice == "required"
+    [made] = call.end(respond, LOOK)
+    call.answer(made)
+    [respond] = call.asked()
+    assert respond.tools.choice == "auto"
 
 
 def test_a_result_does_not_interrupt_the_user_and_is_read_with_the_turn() -> None:

@@ -149,7 +149,7 @@ class Answerer:
             return
         if self._speaker.active is not None or self._user_speaks() or self._expected:
             return
-        options = self._asked or self.settings.reply_options()
+        options = self._asked or _free_to_speak(self.settings.reply_options())
         if self._awaits_calls(options):
             return
         self._asked, self._follow_ups = None, self._follow_ups + 1
@@ -235,3 +235,10 @@ class Answerer:
         """Nothing is to be answered any more."""
         self._expected.clear()
         self._next = self._asked = None
+
+
+def _free_to_speak(options: ReplyOptions) -> ReplyOptions:
+    """The same, but no tool must be called: what had to be called has been."""
+    if options.tools.choice not in ("required", "function"):
+        return options
+    return replace(options, tools=replace(options.tools, choice="auto", function_name=""))

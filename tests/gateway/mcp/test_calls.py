@@ -277,6 +277,19 @@ async def test_servers_of_one_response_only(gateway: Gateway, tools: McpServer) 
         assert second.tools.functions == ()
 
 
+async def test_outside_the_conversation_no_server_is_asked(
+    gateway: Gateway, tools: McpServer
+) -> None:
+    async with gateway.call() as caller:
+        await caller.settings(output_modalities=["text"])
+        await caller.write("call it")
+        options = {"tools": [server(tools)], "conversation": "none"}
+        await caller.send("response.create", response=options)
+        done = (await caller.until("response.done"))["response"]
+        assert text_of(done) == "I heard call it."
+        assert "mcp_list_tools.in_progress" not in caller.kinds()
+
+
 async def test_the_clients_own_function_beside_a_servers_tool(
     gateway: Gateway, tools: McpServer
 ) -> None:

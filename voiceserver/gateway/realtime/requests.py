@@ -130,10 +130,12 @@ class Requests:
 
     def servers_of(self, event: ce.ResponseCreate) -> list[dict[str, Any]]:
         """The servers of tools that a response has of its own."""
-        tools = event.response.tools if event.response is not None else None
-        if tools is None or self.settings.transcribe_only:
+        response = event.response
+        if response is None or response.tools is None or self.settings.transcribe_only:
             return []
-        return [tool.as_given() for tool in tools if tool.type == "mcp"]
+        if response.conversation == "none":  # there nothing is called
+            return []
+        return [tool.as_given() for tool in response.tools if tool.type == "mcp"]
 
     def tools_changed(self) -> None:
         """A server has told its tools."""
