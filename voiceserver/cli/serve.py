@@ -179,7 +179,8 @@ def _family(config: ServerConfig) -> str:
         raise VoiceserverError("either --thinker or --thinker-folder writes the replies, not both")
     if family == "nano" and config.device == "cuda" and config.thinker_folder is None:
         raise VoiceserverError(f"model {config.model} runs on the CPU only")
-    if (config.hang_up or config.transfer_to or config.mcp) and config.thinker is None:
+    own_thinker = config.thinker is None and config.thinker_folder is None
+    if (config.hang_up or config.transfer_to or config.mcp) and own_thinker:
         raise VoiceserverError(f"model {config.model} calls no tools: that needs --thinker")
     for server in config.mcp:
         if not _is_http(server.url):

@@ -19,6 +19,12 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+WITH_TOOLS = (
+    "{% if tools %}{% for t in tools %}<tools>{{ t.function.name }}</tools>{% endfor %}{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}"
+    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 CONTROLS = ["<|end|>", "<|im_start|>", "<|im_end|>"]
 SIZES: dict[str, Any] = {
     "vocab_size": 256 + len(CONTROLS),
@@ -41,11 +47,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
     fast = PreTrainedTokenizerFast(
         tokenizer_object=bare, eos_token="<|im_end|>", additional_special_tokens=CONTROLS[:2]
     )
-    fast.chat_template = TEMPLATE
     return fast
 
 
-def random_folder(folder: Path, kind: str, *, template: bool = True) -> Path:
+def random_folder(folder: Path, kind: str, *, template: str | None = TEMPLATE) -> Path:
     """A model of kind llama or qwen2."""
     torch.manual_seed(0)
     model: Any
@@ -58,7 +63,6 @@ def random_folder(folder: Path, kind: str, *, template: bool = True) -> Path:
     model.generation_config.eos_token_id = SIZES["vocab_size"] - 1
     model.save_pretrained(folder)
     written = tokenizer()
-    if not template:
-        written.chat_template = None
+    written.chat_template = template
     written.save_pretrained(folder)
     return folder

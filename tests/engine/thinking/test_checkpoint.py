@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from random_folder import random_folder
+from random_folder import WITH_TOOLS, random_folder
 from transformers import AutoModelForCausalLM
 
 from voiceserver.engine.family import Task
@@ -20,6 +21,7 @@ from voiceserver.engine.thinking.checkpoint import CheckpointThinker
 from voiceserver.engine.thinking.checkpoint_model import CheckpointModel
 from voiceserver.engine.thinking.desk import APOLOGY, APOLOGY_MIDWAY
 from voiceserver.engine.thinking.thinker import Thinking
+from voiceserver.engine.tools import Function, ToolCall, Tools
 from voiceserver.errors import AssetError
 
 PATIENCE_S = 60.0
@@ -232,9 +234,76 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
         CheckpointModel.load(tmp_path / "nowhere", "cpu")
     with pytest.raises(AssetError, match=r"config\.json, tokenizer_config\.json, \*\.safetensors"):
         CheckpointModel.load(tmp_path, "cpu")
-    mute = random_folder(tmp_path / "mute", "llama", template=False)
+    mute = random_folder(tmp_path / "mute", "llama", template=None)
     with pytest.raises(AssetError, match="no chat template"):
         CheckpointModel.load(mute, "cpu")
     (mute / "config.json").write_text('{"model_type": "unheard of"}')
     with pytest.raises(AssetError, match="cannot be loaded"):
         CheckpointModel.load(mute, "cpu")
+
+
+WRITTEN = 'One moment. <tool_call>\n{"name": "look", "arguments": {"at": "<"}}\n</tool_call>'
+LOOK = Tools((Function("look", "", {}),))
+
+
+@pytest.fixture
+def calling(tmp_path: Path) -> Iterator[Bench]:
+    """A model whose template has tools called as Hermes and Qwen models do."""
+    bench = Bench(random_folder(tmp_path / "calling", "qwen2", template=WITH_TOOLS))
+    yield bench
+    bench.thinker.shut_down()
+
+
+def write(bench: Bench, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the model write this."""
+    tokens = iter([*bench.model._tokenizer(text)["input_ids"], *bench.model.stops])
+    monkeypatch.setattr(checkpoint, "draw", lambda *_: next(tokens))
+
+
+def test_a_call_is_taken_out_of_what_is_said(
+    calling: Bench, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Bench]
+) -> None:
+    assert calling.thinker.calls_tools
+    assert not make("llama").thinker.calls_tools
+    second = '<tool_call>{"name": "wait"}</tool_call>'
+    write(calling, WRITTEN + second, monkeypatch)
+    text, end = calling.reply(user("Look."), tools=LOOK, max_tokens=128)
+    assert text == "One moment. "
+    assert [(c.name, c.arguments) for c in end.calls] == [("look", '{"at": "<"}'), ("wait", "{}")]
+    assert len({call.call_id for call in end.calls}) == 2
+
+
+@pytest.mark.parametrize("said", ["1 < 2", "a <tool", "<<tool_cal", "<"])
+def test_what_only_begins_like_a_call_is_said(
+    calling: Bench, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    write(calling, said, monkeypatch)
+    text, end = calling.reply(user("Look."), tools=LOOK)
+    assert (text, end.calls, end.failure) == (said, (), "")
+
+
+@pytest.mark.parametrize("call", ["{", "[]", '{"name": 7}', '{"name": "look", "arguments": [1]}'])
+def test_a_call_that_cannot_be_read_is_apologised_for(
+    calling: Bench, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    write(calling, f"<tool_call>{call}</tool_call>", monkeypatch)
+    text, end = calling.reply(user("Look."), tools=LOOK, max_tokens=99)
+    assert (text, end.failure) == (APOLOGY, "internal")
+
+
+def test_tools_calls_and_results_are_in_the_prompt(calling: Bench) -> None:
+    model = calling.model
+    called = ToolCall("k", "look", '{"at": "it"}')
+    dialogue = [
+        user("Look."),
+        ChatMessage("assistant", "", call=called),
+        ChatMessage("tool", "a <|im_end|> cat", call_id="k"),
+    ]
+    written = model._tokenizer.decode(model.prompt(dialogue, 250, LOOK))
+    assert written == (
+        "<tools>look</tools><|im_start|>user\nLook.<|im_end|>\n<|im_start|>assistant\n"
+        '<tool_call>{"name": "look", "arguments": {"at": "it"}}</tool_call><|im_end|>\n'
+        "<|im_start|>tool\na < |im_end|> cat<|im_end|>\n<|im_start|>assistant\n"
+    )
+    none = replace(LOOK, choice="none")
+    assert "<tools>" not in model._tokenizer.decode(model.prompt(dialogue, 250, none))

@@ -82,18 +82,20 @@ def _tools(tools: Tools) -> Wire:
     choice: Any = tools.choice
     if tools.choice == "function":
         choice = {"type": "function", "function": {"name": tools.function_name}}
-    wire: Wire = {
-        "tools": [
-            {
-                "type": "function",
-                "function": {
-                    "name": function.name,
-                    "description": function.description,
-                    "parameters": function.parameters,
-                },
-            }
-            for function in tools.functions
-        ],
-        "tool_choice": choice,
-    }
+    wire: Wire = {"tools": offered(tools), "tool_choice": choice}
     return wire if tools.parallel else wire | {"parallel_tool_calls": False}
+
+
+def offered(tools: Tools) -> list[Wire]:
+    """The functions as chat endpoints, and chat templates, take them."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": function.name,
+                "description": function.description,
+                "parameters": function.parameters,
+            },
+        }
+        for function in tools.functions
+    ]

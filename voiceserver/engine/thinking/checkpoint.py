@@ -15,8 +15,10 @@ from voiceserver.engine.messages import EndReason
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import REPLACEMENT
 from voiceserver.engine.thinking.checkpoint_model import CHARS_PER_TOKEN, CheckpointModel
+from voiceserver.engine.thinking.checkpoint_tools import CallSplitter
 from voiceserver.engine.thinking.desk import Desk, Thought, apology
 from voiceserver.engine.thinking.thinker import Thinking
+from voiceserver.engine.tools import ToolCall
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +38,17 @@ class _Reply:
     written: list[int] = field(default_factory=list)
     told: int = 0  # of the written tokens, those whose text has been put
     begun: bool = False  # some text has been put
+    splitter: CallSplitter = field(default_factory=CallSplitter)
 
 
 class CheckpointThinker:
     """Replies of all slots, written by a model of the operator's."""
 
-    calls_tools = False
     reads_images = False
     cold = False
 
     def __init__(self, model: CheckpointModel, wake: Callable[[], None]) -> None:
+        self.calls_tools = model.calls_tools
         self.dialogue_chars = model.context_tokens * CHARS_PER_TOKEN
         self._model = model
         self._desk = Desk(wake)
@@ -131,7 +134,7 @@ class CheckpointThinker:
     def _open(self, thought: Thought, replies: dict[int, _Reply]) -> None:
         task, context = thought.task, self._model.context_tokens
         most_tokens = min(task.max_tokens, context // 2)
-        prompt = self._model.prompt(task.dialogue, context - most_tokens)
+        prompt = self._model.prompt(task.dialogue, context - most_tokens, task.tools)
         unread = prompt[self._model.reuse(thought.slot, prompt) :]
         sampling = Sampling(task.temperature, task.seed)
         replies[thought.slot] = _Reply(thought, sampling, prompt, unread, most_tokens)
@@ -150,11 +153,15 @@ class CheckpointThinker:
             reply.unread = [token]
             if len(reply.written) >= reply.most_tokens:
                 ended = EndReason.MAX_TOKENS
-        text = self._new_text(reply, last=ended is not None)
+        text = reply.splitter.push(self._new_text(reply, last=ended is not None))
+        calls: tuple[ToolCall, ...] = ()
+        if ended is not None:
+            text += reply.splitter.rest()
+            calls = reply.splitter.calls() if ended is EndReason.COMPLETED else ()
         if text or ended is not None:
             reply.begun = reply.begun or bool(text)
             counts = len(reply.prompt), len(reply.written)
-            self._desk.put(thought, Thinking(thought.slot, text, ended, *counts))
+            self._desk.put(thought, Thinking(thought.slot, text, ended, *counts, calls))
         if ended is not None:
             del replies[thought.slot]
 

@@ -20,11 +20,14 @@ from transformers.utils import logging
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.nano.thinker import common_prefix
 from voiceserver.engine.thinking.checkpoint_files import check_checkpoint
+from voiceserver.engine.thinking.checkpoint_tools import functions, template_messages, understood
+from voiceserver.engine.tools import NO_TOOLS, Tools
 from voiceserver.errors import AssetError
 
 MOST_CONTEXT_TOKENS = 8192
 CHARS_PER_TOKEN = 4  # of usual text
 Logits = NDArray[np.float32]
+Wire = dict[str, Any]
 
 
 class CheckpointModel:
@@ -39,6 +42,7 @@ class CheckpointModel:
         limit = getattr(model.config, "max_position_embeddings", None) or MOST_CONTEXT_TOKENS
         self.context_tokens = min(int(limit), MOST_CONTEXT_TOKENS)
         self.stops = _stops(model, tokenizer)
+        self.calls_tools = understood(tokenizer.chat_template or "")
 
     @classmethod
     def load(cls, folder: Path, device: str) -> CheckpointModel:
@@ -63,26 +67,35 @@ class CheckpointModel:
 
     # --- text --------------------------------------------------------------------------------
 
-    def prompt(self, dialogue: Sequence[ChatMessage], most_tokens: int) -> list[int]:
+    def prompt(
+        self, dialogue: Sequence[ChatMessage], most_tokens: int, tools: Tools = NO_TOOLS
+    ) -> list[int]:
         """The dialogue in the model's own chat format, its oldest messages left out if need be."""
         messages = self._messages(dialogue)
+        offer = functions(tools)
         system = [m for m in messages if m["role"] == "system"]
         turns = [m for m in messages if m["role"] != "system"]
-        while len(tokens := self._tokens([*system, *turns])) > most_tokens and len(turns) > 1:
+        while len(tokens := self._tokens([*system, *turns], offer)) > most_tokens:
             turns = turns[1:]
+            while turns and turns[0]["role"] == "tool":  # whose call has been left out
+                turns = turns[1:]
+            if not turns:
+                break
         return tokens[-most_tokens:]
 
-    def _messages(self, dialogue: Sequence[ChatMessage]) -> list[dict[str, str]]:
-        """Messages with text; several of one role in a row as one, as most templates want it."""
-        messages: list[dict[str, str]] = []
-        for message in dialogue:
-            text = self._harmless(message.text)
-            if message.role == "tool" or not text:
+    def _messages(self, dialogue: Sequence[ChatMessage]) -> list[Wire]:
+        """What the messages say; several of one role in a row as one, as most templates want it."""
+        messages: list[Wire] = []
+        for message in template_messages(dialogue):
+            message["content"] = self._harmless(message["content"])
+            plain = message["role"] != "tool" and "tool_calls" not in message
+            if plain and not message["content"]:
                 continue
-            if messages and messages[-1]["role"] == message.role:
-                messages[-1]["content"] += f"\n{text}"
+            last = messages[-1] if messages else {}
+            if plain and last.get("role") == message["role"] and "tool_calls" not in last:
+                last["content"] += f"\n{message['content']}"
             else:
-                messages.append({"role": message.role, "content": text})
+                messages.append(message)
         return messages
 
     def _harmless(self, text: str) -> str:
@@ -91,9 +104,10 @@ class CheckpointModel:
             text = text.replace(token, f"{token[:1]} {token[1:]}")
         return text
 
-    def _tokens(self, messages: list[dict[str, str]]) -> list[int]:
+    def _tokens(self, messages: list[Wire], tools: list[Wire]) -> list[int]:
         text = self._tokenizer.apply_chat_template(
             messages,
+            tools=tools or None,
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=False,  # of templates that know it: nobody hears it
