@@ -12,7 +12,6 @@ from voiceserver.assets import resolve
 from voiceserver.bench.echo import Scene
 from voiceserver.bench.simulated_call import PACKET_SAMPLES, Heard, Speech, call
 from voiceserver.bench.voices import RATE_HZ, VOICES, speak
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Samples
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.scenes.channels import EchoPath
@@ -48,7 +47,7 @@ def scene(reply: Speech, echo: EchoPath | None, user_at_s: float | None) -> Scen
 
 def run(listener: Listener, given: Scene) -> Heard:
     seconds = len(given.tone) / LISTEN_HZ
-    return call(listener, given.speech, given.hear, seconds, Cleaning(echo=False))
+    return call(listener, given.speech, given.hear, seconds)
 
 
 def test_a_reply_is_played_whole_and_nothing_interrupts_it(

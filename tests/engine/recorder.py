@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import (
     Ended,
     FloorScore,
@@ -26,7 +25,7 @@ from voiceserver.engine.family import (
     Work,
     Written,
 )
-from voiceserver.engine.messages import ChatMessage, EndReason, WordTiming
+from voiceserver.engine.messages import ChatMessage, EndReason, NoiseReduction, WordTiming
 
 
 @dataclass
@@ -46,7 +45,7 @@ class WordFamily:
     heard_from_us: list[tuple[int, int, float]] = field(default_factory=list)  # samples, begins in
     hushed_slots: list[int] = field(default_factory=list)
     held_back_s: list[tuple[int, float]] = field(default_factory=list)
-    cleaned: list[tuple[int, Cleaning]] = field(default_factory=list)
+    noise: list[tuple[int, NoiseReduction | None]] = field(default_factory=list)
     gathers: bool = False
     fail: set[str] = field(default_factory=set)  # names of methods that raise
 
@@ -67,8 +66,8 @@ class WordFamily:
     def hear(self, slot: int, pcm16: bytes) -> None:
         self.heard.append(Window(slot, len(pcm16) // 2, 1.0, -20.0, 0.0))
 
-    def clean(self, slot: int, cleaning: Cleaning) -> None:
-        self.cleaned.append((slot, cleaning))
+    def reduce_noise(self, slot: int, noise: NoiseReduction | None) -> None:
+        self.noise.append((slot, noise))
 
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool

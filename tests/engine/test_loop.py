@@ -6,13 +6,11 @@ from recorder import WordFamily
 
 from voiceserver.clock import FakeClock
 from voiceserver.config import EngineConfig
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.loop import Loop
 from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
     ChatMessage,
-    Clean,
     CloseSession,
     EndReason,
     FloorJudged,
@@ -23,6 +21,7 @@ from voiceserver.engine.messages import (
     PredictTurnEnd,
     Recognise,
     Recognised,
+    ReduceNoise,
     Released,
     Respond,
     ResponseEnded,
@@ -320,10 +319,9 @@ def test_an_hour_of_speech_is_made_as_fast_as_it_is_heard() -> None:
     assert heard_s + 0.2 <= made_s <= heard_s + 0.4 + 1e-6
 
 
-def test_what_is_to_be_taken_out_of_a_sessions_audio_is_told() -> None:
+def test_how_noise_is_to_be_reduced_is_told() -> None:
     bench = Bench()
     bench.open("a", "b")
-    wanted = Cleaning(noise="far_field", echo=True)
-    bench.loop.put([Clean("b", wanted), Clean("gone", wanted)])
+    bench.loop.put([ReduceNoise("b", "far_field"), ReduceNoise("gone", "near_field")])
     bench.tick()
-    assert bench.family.cleaned == [(1, wanted)]
+    assert bench.family.noise == [(1, "far_field")]

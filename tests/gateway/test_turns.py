@@ -9,8 +9,7 @@ import pytest
 from gateway_calls import Gateway, silence, tone
 
 from voiceserver.audio.g711 import pcm16_to_alaw, pcm16_to_ulaw
-from voiceserver.engine.cleaning import Cleaning
-from voiceserver.engine.messages import Cancel, Clean, Recognise, Respond, TurnBegan
+from voiceserver.engine.messages import Cancel, Recognise, ReduceNoise, Respond, TurnBegan
 
 TRANSCRIBE = {"input": {"transcription": {"model": "whisper-1"}}}
 SPOKEN_TURN = [
@@ -234,19 +233,14 @@ async def test_telephone_audio(gateway: Gateway, kind: str) -> None:
         assert seconds == pytest.approx(1.63, abs=0.05)
 
 
-async def test_noise_reduction_and_echo_cancellation_reach_the_engine(gateway: Gateway) -> None:
-    other = not Cleaning.echo
+async def test_noise_reduction_reaches_the_engine(gateway: Gateway) -> None:
     async with gateway.call() as caller:
-        audio = {"input": {"noise_reduction": {"type": "far_field"}}}
-        session = await caller.settings(audio=audio, voiceserver={"echo_cancellation": other})
-        assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
-        assert session["voiceserver"] == {"echo_cancellation": other}
-        session = await caller.settings(
-            audio={"input": {"noise_reduction": None}}, voiceserver={"echo_cancellation": not other}
-        )
+        wanted = {"type": "far_field"}
+        session = await caller.settings(audio={"input": {"noise_reduction": wanted}})
+        assert session["audio"]["input"]["noise_reduction"] == wanted
+        session = await caller.settings(audio={"input": {"noise_reduction": None}})
         assert session["audio"]["input"]["noise_reduction"] is None
-        assert "voiceserver" not in session
         await caller.speak()
         await caller.until("response.done")
-        told = [message.cleaning for message in gateway.told(caller.session_id, Clean)]
-        assert told == [Cleaning("far_field", other), Cleaning(None, not other)]
+        told = [message.noise for message in gateway.told(caller.session_id, ReduceNoise)]
+        assert told == ["far_field", None]

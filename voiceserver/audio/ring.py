@@ -16,10 +16,6 @@ class SampleRing:
         self._first = self._written = first
 
     @property
-    def capacity(self) -> int:
-        return len(self._samples)
-
-    @property
     def end(self) -> int:
         """Position after the newest sample."""
         return self._written

@@ -19,7 +19,6 @@ from voiceserver.bench.report import Report
 from voiceserver.bench.simulated_call import PACKET_SAMPLES, Heard, Speech, call
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.config import TurnTakingName, models_folder, policy_folder
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Samples
 from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.nano.listener import Listener
@@ -89,7 +88,7 @@ def measure(
     told: Callable[[str], None],
     echo_db: tuple[float | None, ...] = ECHO_DB,
 ) -> Report:
-    """Each scene without and with the canceller, without and with a user."""
+    """Each scene without and with a user."""
     listener = _listener(turn_taking)
     report = Report(
         title="echo",
@@ -98,7 +97,6 @@ def measure(
         "of the assistant, by its own voice; then a held-out user interrupts it",
         headings=(
             "echo dB",
-            "canceller",
             "stops a minute",
             "held back %",
             "turns of nobody",
@@ -110,10 +108,8 @@ def measure(
     turns = VAD_TURNS if turn_taking == "smart-turn" else SMART_TURNS
     try:
         for level_db in echo_db:
-            for cancels in (False, True):
-                figures = _figures(listener, level_db, scenes, Cleaning(echo=cancels), turns)
-                _add(report, level_db, cancels, figures)
-                told(" | ".join(str(cell) for cell in report.rows[-1]))
+            _add(report, level_db, _figures(listener, level_db, scenes, turns))
+            told(" | ".join(str(cell) for cell in report.rows[-1]))
     finally:
         listener.end()
     return report
@@ -129,16 +125,16 @@ def _listener(turn_taking: TurnTakingName) -> Listener:
 
 
 def _figures(
-    listener: Listener, level_db: float | None, scenes: int, cleaning: Cleaning, turns: TurnSettings
+    listener: Listener, level_db: float | None, scenes: int, turns: TurnSettings
 ) -> Figures:
     seconds, stops, withheld_s, ghosts, caught, errors = 0.0, 0, 0.0, 0, list[float](), []
     for number in range(scenes):
         for with_user in (False, True):
             scene = draw(number, level_db, with_user)
             length_s = len(scene.tone) / LISTEN_RATE_HZ
-            heard = call(listener, scene.speech, scene.hear, length_s, cleaning, turns)
+            heard = call(listener, scene.speech, scene.hear, length_s, turns)
             quiet_until_s = scene.user_at_s if with_user else length_s
-            until_s = min(quiet_until_s, REPLY_S)
+            until_s = min(quiet_until_s, len(scene.speech.samples) / scene.speech.rate_hz)
             stops += any(at_s < until_s for at_s in heard.turns_s)
             alone_s = min([until_s, *heard.turns_s])
             seconds += alone_s
@@ -213,13 +209,12 @@ def _newest(path: EchoPath, own: Samples, samples: int) -> Samples:
     return np.asarray(convolved(played, path.impulse)[needed - samples : needed], np.float32)
 
 
-def _add(report: Report, level_db: float | None, cancels: bool, found: Figures) -> None:
+def _add(report: Report, level_db: float | None, found: Figures) -> None:
     name = "none" if level_db is None else f"{level_db:.0f}"
     median_ms = 1000 * float(np.median(found.caught)) if found.caught else None
     report.rows.append(
         (
             name,
-            "on" if cancels else "off",
             f"{found.stops_per_minute:.2f} ({found.stops} in {found.seconds:.0f} s)",
             f"{100 * found.withheld_s / found.seconds:.1f}",
             f"{found.ghosts} of {found.interruptions}",
@@ -228,7 +223,7 @@ def _add(report: Report, level_db: float | None, cancels: bool, found: Figures) 
             f"{found.word_error_percent:.0f}",
         )
     )
-    report.numbers[f"{name} dB, canceller {'on' if cancels else 'off'}"] = {
+    report.numbers[f"{name} dB"] = {
         "stops_per_minute": found.stops_per_minute,
         "stops": found.stops,
         "seconds": found.seconds,

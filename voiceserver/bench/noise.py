@@ -22,10 +22,9 @@ from voiceserver.bench.questions import INTERRUPTIONS, LONG_ANSWERS, QUESTIONS
 from voiceserver.bench.report import Report
 from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
-from voiceserver.engine.cleaning import NoiseReduction
 from voiceserver.engine.family import Samples
-from voiceserver.engine.listening.cleaned import CleanedAudio
-from voiceserver.engine.messages import SpeechActivity
+from voiceserver.engine.listening.reduced import ReducedAudio
+from voiceserver.engine.messages import NoiseReduction, SpeechActivity
 from voiceserver.engine.nano.recogniser import Recogniser
 from voiceserver.scenes.channels import convolved, room
 from voiceserver.scenes.noises import babble, bed, noise
@@ -177,10 +176,10 @@ def _windows(sound: Samples, way: NoiseReduction | None) -> Iterator[tuple[int, 
     """End, window as voice activity hears it, and level, as the engine's microphones have them."""
     heard = SampleRing(len(sound))
     heard.write((sound * 32767).astype("<i2").tobytes())
-    cleaned = None if way is None else CleanedAudio(heard, 0, echo=None, noise=way)
+    reduced = None if way is None else ReducedAudio(heard, 0, way)
     for end in range(VAD_WINDOW_SAMPLES, len(sound), VAD_WINDOW_SAMPLES):
         raw = heard.read(end - VAD_WINDOW_SAMPLES, end)
-        window = raw if cleaned is None else cleaned.read(end - VAD_WINDOW_SAMPLES, end)
+        window = raw if reduced is None else reduced.read(end - VAD_WINDOW_SAMPLES, end)
         if len(window) == VAD_WINDOW_SAMPLES:
             yield end, window, levels_dbfs(raw[None])[0]
 

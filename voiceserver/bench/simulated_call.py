@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from voiceserver.clock import LISTEN_RATE_HZ, FakeClock, exact_div
 from voiceserver.config import EngineConfig, Limits
 from voiceserver.engine import messages as m
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Ended, Made, Samples, Shape, Spoken, Task, Work, Written
 from voiceserver.engine.loop import Loop
 from voiceserver.engine.nano.listener import Listener
@@ -134,21 +133,18 @@ def call(
     speech: Speech,
     room: Room,
     seconds: float,
-    cleaning: Cleaning,
     turns: TurnSettings | None = None,
 ) -> Heard:
     """The assistant speaks in a room; each packet of it is what `room` makes of our voice."""
-    return _Call(listener, speech, cleaning, turns or TurnSettings()).run(room, seconds)
+    return _Call(listener, speech, turns or TurnSettings()).run(room, seconds)
 
 
 class _Call:
-    def __init__(
-        self, listener: Listener, speech: Speech, cleaning: Cleaning, turns: TurnSettings
-    ) -> None:
+    def __init__(self, listener: Listener, speech: Speech, turns: TurnSettings) -> None:
         self._clock = FakeClock(1000.0)
         self._loop = Loop(GivenReply(listener, speech), EngineConfig(slots=1), self._clock)
         numbers = count()
-        settings = SessionSettings(turns=turns, instructions="", cleaning=cleaning)
+        settings = SessionSettings(turns=turns, instructions="")
         self._session = Session(
             SESSION_ID, settings, Limits(), lambda prefix: f"{prefix}{next(numbers)}"
         )

@@ -14,9 +14,14 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.forecast import Forecast
-from voiceserver.engine.messages import ChatMessage, EndReason, EngineReady, WordTiming
+from voiceserver.engine.messages import (
+    ChatMessage,
+    EndReason,
+    EngineReady,
+    NoiseReduction,
+    WordTiming,
+)
 from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
 
 Samples = NDArray[np.float32]  # mono, -1..1
@@ -188,8 +193,8 @@ class Family(Protocol):
         """Take more of the microphone; the analysis follows in `listen`."""
         ...
 
-    def clean(self, slot: int, cleaning: Cleaning) -> None:
-        """What the session wants to be taken out of its audio from now on."""
+    def reduce_noise(self, slot: int, noise: NoiseReduction | None) -> None:
+        """What the session wants from now on."""
         ...
 
     def recognise(

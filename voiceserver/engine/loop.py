@@ -29,7 +29,6 @@ from voiceserver.engine.family import (
 from voiceserver.engine.messages import (
     AudioDelta,
     Cancel,
-    Clean,
     CloseSession,
     EngineReady,
     FromEngine,
@@ -39,6 +38,7 @@ from voiceserver.engine.messages import (
     OpenSession,
     PredictTurnEnd,
     Recognise,
+    ReduceNoise,
     Released,
     Respond,
     SessionOpened,
@@ -124,8 +124,8 @@ class Loop:
                 self._slots.free(session_id)
             case UserAudio(_, pcm16):
                 self._family.hear(slot, pcm16)
-            case Clean(_, cleaning):
-                self._family.clean(slot, cleaning)
+            case ReduceNoise(_, noise):
+                self._family.reduce_noise(slot, noise)
             case Recognise(_, request_id, start_sample, end_sample, final):
                 self._family.recognise(slot, request_id, start_sample, end_sample, final)
             case JudgeFloor(_, request_id, start_sample, end_sample):

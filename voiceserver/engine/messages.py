@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.forecast import Forecast
 from voiceserver.engine.images import Image
 from voiceserver.engine.tools import NO_TOOLS, ToolCall, Tools
 
 # --- values ---------------------------------------------------------------------------------------
+
+NoiseReduction = Literal["near_field", "far_field"]  # where the microphone is: at the mouth, or not
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,11 @@ class UserAudio:
 
 
 @dataclass(frozen=True)
-class Clean:
-    """What is to be taken out of the user's audio from now on; at first what `Cleaning()` says."""
+class ReduceNoise:
+    """Listen through less noise from now on; None, as at first: as it is."""
 
     session_id: str
-    cleaning: Cleaning
+    noise: NoiseReduction | None
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ ToEngine = (
     OpenSession
     | CloseSession
     | UserAudio
-    | Clean
+    | ReduceNoise
     | Recognise
     | JudgeFloor
     | PredictTurnEnd

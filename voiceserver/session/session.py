@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from voiceserver.config import Limits
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.messages import (
     AudioDelta,
-    Clean,
     EngineReady,
     FloorJudged,
     FromEngine,
     Instruct,
     Recognised,
+    ReduceNoise,
     ResponseEnded,
     SpeechActivity,
     TextDelta,
@@ -103,8 +102,8 @@ class Session:
         if self._engine_speaks_always:
             settings = fitted(settings)
             self._tell(Instruct(self.session_id, settings.instructions))
-        if settings.cleaning != self.settings.cleaning:
-            self._tell(Clean(self.session_id, settings.cleaning))
+        if settings.noise_reduction != self.settings.noise_reduction:
+            self._tell(ReduceNoise(self.session_id, settings.noise_reduction))
         self._answerer.settings = settings
         self.ears.configure(settings.turns)
 
@@ -236,8 +235,8 @@ class Session:
         self.ears.engine_hears = hears_audio
         self._turns.speaking_up.speaks_verbatim = speaks_verbatim
         self._hear_from(self.ears.heard_from_sample)
-        if self.settings.cleaning != Cleaning():
-            self._tell(Clean(self.session_id, self.settings.cleaning))
+        if self.settings.noise_reduction is not None:
+            self._tell(ReduceNoise(self.session_id, self.settings.noise_reduction))
         self._engine_speaks_always = continuous
         if continuous:
             self.configure(self.settings)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.engine.cleaning import Cleaning
+from voiceserver.engine.messages import NoiseReduction
 from voiceserver.engine.tools import NO_TOOLS, Tools
 from voiceserver.session.call_tools import NO_CALL_TOOLS, CallTools
 from voiceserver.session.items import Item
@@ -71,7 +71,7 @@ class SessionSettings:
     served: tuple[ServedTool, ...] = ()  # those of the tools that this server calls itself
     call_tools: CallTools = NO_CALL_TOOLS
     backchannels: bool = False  # say "I see" in long turns of the user's
-    cleaning: Cleaning = field(default_factory=Cleaning)
+    noise_reduction: NoiseReduction | None = None
 
     def reply_options(self) -> ReplyOptions:
         """How a reply is made that the client did not ask for one by one."""

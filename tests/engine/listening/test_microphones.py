@@ -1,4 +1,4 @@
-"""Our own voice in a microphone: taken out once it has surely been heard, else left alone."""
+"""What a session may ask of its microphone: less noise for voice activity, words as they were."""
 
 from __future__ import annotations
 
@@ -11,117 +11,66 @@ from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
 from voiceserver.bench.voices import RATE_HZ, VOICES, speak
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Window
 from voiceserver.engine.listening.microphones import Microphones
 
 Floats = NDArray[np.float32]
-LISTEN_HZ, PACKET, FRAME = 16_000, 320, 1600
-DELAY_SAMPLES = 3000
-
-
-def said(text: str, voice: int) -> Floats:
-    return soxr.resample(speak(text, VOICES[voice]), RATE_HZ, LISTEN_HZ).astype(np.float32)
+LISTEN_HZ, PACKET = 16_000, 320
 
 
 @pytest.fixture(scope="module")
-def reply() -> Floats:
-    first = said("I live in Berlin, where I have a small garden with tomatoes and roses.", 1)
-    return np.concatenate([first, np.zeros(3000, np.float32), first])
+def speech() -> Floats:
+    """A sentence in noise."""
+    said = soxr.resample(
+        speak("Wait a moment, I have another question.", VOICES[0]), RATE_HZ, LISTEN_HZ
+    )
+    hiss = np.random.default_rng(1).normal(0, 0.01, len(said) + 2 * LISTEN_HZ)
+    hiss[LISTEN_HZ : LISTEN_HZ + len(said)] += said
+    return hiss.astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def echo(reply: Floats) -> Floats:
-    """What comes back of it, a little noise included."""
-    late = np.concatenate([np.zeros(DELAY_SAMPLES, np.float32), 0.15 * reply])[: len(reply)]
-    return late + np.random.default_rng(0).normal(0, 3e-4, len(reply)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def microphones() -> Iterator[Microphones]:
+@pytest.fixture
+def open_slot() -> Iterator[Microphones]:
     files = resolve("nano", quiet=True)
     made = Microphones(files["vad"], files["turn_end"], 1, lambda: None)
+    made.open(0, LISTEN_HZ)
     yield made
     made.end()
 
 
-@pytest.fixture
-def open_slot(microphones: Microphones) -> Iterator[Microphones]:
-    microphones.open(0, LISTEN_HZ)
-    yield microphones
-    microphones.close(0)
-
-
-def listen(microphones: Microphones, heard: Floats, reply: Floats) -> list[Window]:
-    """While we say the reply, which is told ahead as the engine makes it."""
+def listen(microphones: Microphones, heard: Floats) -> list[Window]:
     pcm16 = (np.clip(heard, -1, 1) * 32767).astype("<i2")
     windows: list[Window] = []
-    told = 0
     for at in range(0, len(heard), PACKET):
-        while told < min(at + 2 * FRAME, len(reply)):
-            microphones.played(0, reply[told : told + FRAME], (told - at) / LISTEN_HZ)
-            told += FRAME
         microphones.hear(0, pcm16[at : at + PACKET].tobytes())
         windows += [w for w in microphones.listen() if isinstance(w, Window)]
     return windows
 
 
-def voiced(windows: list[Window], begin_s: float) -> float:
-    later = [w for w in windows if w.end_sample > begin_s * LISTEN_HZ]
-    return sum(w.probability > 0.5 for w in later) / len(later)
-
-
-def test_our_own_voice_is_heard_for_a_moment_only(
-    open_slot: Microphones, echo: Floats, reply: Floats
+def test_voice_activity_hears_less_noise_and_words_are_as_they_were(
+    open_slot: Microphones, speech: Floats
 ) -> None:
-    open_slot.clean(0, Cleaning(echo=True))
-    windows = listen(open_slot, echo, reply)
-    assert len(windows) == len(echo) // 512 - (len(echo) % 512 < 160)
-    early = [w for w in windows if w.end_sample < 1.2 * LISTEN_HZ]
-    assert sum(w.probability > 0.5 for w in early) > 10
-    assert voiced(windows, 3.0) == 0.0
+    plain = listen(open_slot, speech)
+    begin = open_slot.position(0)
+    open_slot.reduce_noise(0, "near_field")
+    reduced = listen(open_slot, speech)
+    for windows in (plain, reduced):
+        assert sum(w.probability > 0.9 for w in windows) > 20
+    pairs = [(p.probability, r.probability) for p, r in zip(plain[10:], reduced[10:], strict=False)]
+    assert max(abs(p - r) for p, r in pairs) > 0.01
+    heard = (speech * 32767).astype("<i2").astype(np.float32) / 32768
+    assert np.array_equal(open_slot.read(0, begin, begin + len(speech)), heard)
+    first = heard[512 * 60 - begin % 512 :][:512]
+    level_dbfs = 20 * np.log10(np.sqrt(np.mean(np.square(first))))
+    assert reduced[60].level_dbfs == pytest.approx(level_dbfs, abs=2.0)  # as loud as it was
 
 
-def test_a_session_that_wants_no_canceller_gets_none(
-    open_slot: Microphones, echo: Floats, reply: Floats
+def test_windows_follow_each_other_however_often_it_is_switched(
+    open_slot: Microphones, speech: Floats
 ) -> None:
-    open_slot.clean(0, Cleaning(echo=False))
-    assert voiced(listen(open_slot, echo, reply), 3.0) > 0.5
-
-
-def test_words_are_read_as_they_were_heard(
-    open_slot: Microphones, echo: Floats, reply: Floats
-) -> None:
-    open_slot.clean(0, Cleaning(noise="far_field", echo=True))
-    windows = listen(open_slot, echo, reply)
-    heard = (echo * 32767).astype("<i2").astype(np.float32) / 32768
-    assert np.array_equal(open_slot.read(0, 0, len(echo)), heard)
-    level = 20 * np.log10(np.sqrt(np.mean(np.square(heard[512 * 150 : 512 * 151]))))
-    assert windows[150].level_dbfs == pytest.approx(level, abs=0.01)
-
-
-def test_a_user_with_headphones_is_heard_as_they_are(open_slot: Microphones, reply: Floats) -> None:
-    user = said("Wait a moment, I have another question.", 0)
-    heard = np.random.default_rng(0).normal(0, 3e-4, len(reply)).astype(np.float32)
-    heard[24_000 : 24_000 + len(user)] += user
-    found = []
-    for echo in (False, True):
-        open_slot.close(0)
-        open_slot.open(0, LISTEN_HZ)
-        open_slot.clean(0, Cleaning(echo=echo))
-        found.append([w.probability for w in listen(open_slot, heard, reply)])
-    assert found[0] == found[1]
-    assert max(found[0]) > 0.9
-
-
-def test_noise_reduction_can_be_switched_in_a_call(open_slot: Microphones, reply: Floats) -> None:
-    speech = said("Wait a moment, I have another question.", 0)
-    plain = [w.probability for w in listen(open_slot, speech, reply[:0])]
-    open_slot.clean(0, Cleaning(noise="near_field"))
-    reduced = [w.probability for w in listen(open_slot, speech, reply[:0])]
-    open_slot.clean(0, Cleaning(noise=None))
-    again = [w.probability for w in listen(open_slot, speech, reply[:0])]
-    assert np.mean(np.abs(np.array(plain[5:]) - again[5 : len(plain)])) < 0.05
-    assert reduced[5:] != again[5 : len(reduced)]
-    for probabilities in (plain, reduced, again):
-        assert max(probabilities) > 0.9
+    ends: list[int] = []
+    for wanted in (None, "near_field", "far_field", "far_field", None):
+        open_slot.reduce_noise(0, wanted)
+        ends += [window.end_sample for window in listen(open_slot, speech[: 7 * PACKET])]
+    assert ends == [512 * (n + 1) for n in range(len(ends))]
+    assert len(ends) == 5 * 7 * PACKET // 512

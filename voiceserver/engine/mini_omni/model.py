@@ -17,11 +17,10 @@ from pathlib import Path
 import torch
 
 from voiceserver.config import EngineConfig, TurnTakingName
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
 from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.listening.microphones import Microphones
-from voiceserver.engine.messages import ChatMessage
+from voiceserver.engine.messages import ChatMessage, NoiseReduction
 from voiceserver.engine.mini_omni.answers import Answers
 from voiceserver.engine.mini_omni.checkpoint import Checkpoint, load
 from voiceserver.engine.mini_omni.columns import Features
@@ -171,8 +170,8 @@ class MiniOmniFamily:
     def hear(self, slot: int, pcm16: bytes) -> None:
         self._microphones.hear(slot, pcm16)
 
-    def clean(self, slot: int, cleaning: Cleaning) -> None:
-        self._microphones.clean(slot, cleaning)
+    def reduce_noise(self, slot: int, noise: NoiseReduction | None) -> None:
+        self._microphones.reduce_noise(slot, noise)
 
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool

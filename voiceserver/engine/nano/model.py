@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voiceserver.config import EngineConfig, policy_folder
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import (
     Ended,
     Heard,
@@ -24,7 +23,7 @@ from voiceserver.engine.family import (
     failed,
 )
 from voiceserver.engine.listening.forecaster import forecaster_of
-from voiceserver.engine.messages import ChatMessage
+from voiceserver.engine.messages import ChatMessage, NoiseReduction
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.reply import Reply
 from voiceserver.engine.thinking.thinker import Thinker
@@ -120,8 +119,8 @@ class Nano:
     def hear(self, slot: int, pcm16: bytes) -> None:
         self._listener.hear(slot, pcm16)
 
-    def clean(self, slot: int, cleaning: Cleaning) -> None:
-        self._listener.clean(slot, cleaning)
+    def reduce_noise(self, slot: int, noise: NoiseReduction | None) -> None:
+        self._listener.reduce_noise(slot, noise)
 
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool

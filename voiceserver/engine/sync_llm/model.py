@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 
 from voiceserver.clock import LISTEN_RATE_HZ, Clock
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import Heard, Made, Samples, Shape, Task, Work
-from voiceserver.engine.messages import ChatMessage
+from voiceserver.engine.messages import ChatMessage, NoiseReduction
 from voiceserver.engine.mini_omni.device import precision_on
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.sync_llm.checkpoint import Checkpoint, load
@@ -86,8 +85,8 @@ class SyncLlm:
         self._listener.hear(slot, pcm16)
         self.conversations.received(slot, len(pcm16) // _SAMPLE_BYTES)
 
-    def clean(self, slot: int, cleaning: Cleaning) -> None:
-        self._listener.clean(slot, cleaning)
+    def reduce_noise(self, slot: int, noise: NoiseReduction | None) -> None:
+        self._listener.reduce_noise(slot, noise)
 
     def recognise(
         self, slot: int, request_id: int, start_sample: int, end_sample: int, final: bool

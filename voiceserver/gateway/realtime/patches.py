@@ -226,7 +226,6 @@ class ExtensionPatch(Tolerant):
 
     backchannels: bool | None = None  # the assistant says "I see" in long turns of the user's
     call_tools: list[Literal["hang_up"]] | None = None  # what the model may do with the call
-    echo_cancellation: bool | None = None  # once the assistant's voice is heard coming back
 
 
 class SessionPatch(Tolerant):

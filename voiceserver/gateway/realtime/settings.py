@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from voiceserver.config import DEFAULT_INSTRUCTIONS
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.errors import ClientError
 from voiceserver.gateway.mcp.toolbox import Toolbox
 from voiceserver.gateway.realtime.patches import (
@@ -70,7 +69,6 @@ class RealtimeSettings:
     speed: float = 1.0
     backchannels: bool = False  # of the assistant's, in long turns of the user's
     call_tools: list[str] = field(default_factory=list)
-    echo_cancellation: bool = Cleaning.echo
     transcribe_only: bool = False  # the session's type is "transcription": nothing is answered
 
     @classmethod
@@ -89,7 +87,7 @@ class RealtimeSettings:
         for name in ("tracing", "include"):
             if name in patch.model_fields_set:
                 changes[name] = _plain(getattr(patch, name))
-        for name in ("backchannels", "call_tools", "echo_cancellation"):
+        for name in ("backchannels", "call_tools"):
             if (value := getattr(patch.voiceserver, name, None)) is not None:
                 changes[name] = value
         return replace(self, **changes, **self._input_changes(patch))
@@ -134,13 +132,8 @@ class RealtimeSettings:
             served=served,
             call_tools=CallTools(hang_up=HANG_UP in self.call_tools),
             backchannels=self.backchannels and not self.transcribe_only,
-            cleaning=self._cleaning,
+            noise_reduction=(self.noise_reduction or {}).get("type"),
         )
-
-    @property
-    def _cleaning(self) -> Cleaning:
-        noise = (self.noise_reduction or {}).get("type")
-        return Cleaning(noise=noise, echo=self.echo_cancellation)
 
     @property
     def heard_transcription(self) -> Wire | None:
@@ -191,8 +184,6 @@ class RealtimeSettings:
         """What is not in the protocol and not as it is by default."""
         own: Wire = {"backchannels": True} if self.backchannels else {}
         own |= {"call_tools": self.call_tools} if self.call_tools else {}
-        if self.echo_cancellation != Cleaning.echo:
-            own["echo_cancellation"] = self.echo_cancellation
         return {"voiceserver": own} if own else {}
 
     def _input_wire(self) -> Wire:
