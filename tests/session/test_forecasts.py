@@ -34,7 +34,27 @@ def test_a_turn_ends_when_the_user_yields_and_not_in_a_pause() -> None:
     assert not call.noticed(n.SpeechStopped)
     call.hear("y" * 6)
     assert len(call.noticed(n.SpeechStopped)) == 1
-    assert not call.told(m.PredictTurnEnd), "nobody else is asked"
+
+
+@pytest.mark.parametrize(("complete", "ends"), [(0.95, True), (None, False), (0.05, False)])
+def test_what_was_said_moves_a_forecast_that_is_unsure(complete: float | None, ends: bool) -> None:
+    call = Call()
+    call.hear("." * 10 + "#" * 20 + "u" * 3)
+    [asked] = call.told(m.PredictTurnEnd)
+    if complete is not None:
+        call.say(m.TurnEnd("s", asked.request_id, complete))
+    call.hear("u" * 10)
+    assert bool(call.noticed(n.SpeechStopped)) == ends
+    assert len(call.told(m.PredictTurnEnd)) == 1, "once in a pause"
+
+
+def test_what_was_said_before_a_pause_that_was_no_end_says_nothing_of_the_next() -> None:
+    call = Call()
+    call.hear("." * 10 + "#" * 20 + "---")
+    call.say(m.TurnEnd("s", call.told(m.PredictTurnEnd)[-1].request_id, 0.95))
+    call.hear("-" * 5 + "#" * 10 + "u" * 12)
+    assert not call.noticed(n.SpeechStopped)
+    assert len(call.told(m.PredictTurnEnd)) == 2
 
 
 def test_eagerness_says_how_sure_the_policy_must_be() -> None:

@@ -23,7 +23,7 @@ from voiceserver.engine.family import Samples
 from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.engine.nano.voice import Voice
-from voiceserver.nn import floor
+from voiceserver.nn import judges
 from voiceserver.scenes.channels import EchoPath, convolved, decibels, draw_echo, room
 from voiceserver.scenes.speech import KokoroSpeech
 from voiceserver.session.settings import TurnSettings
@@ -120,7 +120,7 @@ def _listener(turn_taking: TurnTakingName) -> Listener:
     listener = Listener(files["vad"], files["turn_end"], files["listener"], 1, lambda: None)
     listener.forecaster = forecaster_of(turn_taking, 1)
     if turn_taking == "duplex":
-        listener.floor = floor.load(policy_folder())
+        listener.floor = judges.load(judges.FLOOR, policy_folder())
     return listener
 
 

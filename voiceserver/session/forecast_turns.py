@@ -7,17 +7,20 @@ activity and smart-turn.
 
 from __future__ import annotations
 
+from math import exp, log
+
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 from voiceserver.engine.messages import SpeechActivity
 from voiceserver.session.over_us import OverUsEvent, SoundOverUs, TakesFloor
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import to_samples
-from voiceserver.session.turn_events import Began, Listened, TurnEvent
+from voiceserver.session.turn_events import AskTurnEnd, Began, Listened, TurnEvent
 from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
 
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)
 YIELDS_WINDOWS = 3
+UNJUDGED, COMPLETE_WEIGHT = 0.5, 0.5
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
 FIRST_LISTENED_SAMPLES, NEXT_LISTENED_SAMPLES = to_samples(4000), to_samples(6000)
@@ -37,7 +40,8 @@ class ForecastDetector(TurnDetector):
         super()._rest(from_sample)
         self._forecast: Forecast | None = None  # of the newest window
         self._over_us = SoundOverUs(self.settings.threshold, from_sample)
-        self._yielding = 0
+        self._yielding = 0  # windows in a row
+        self._complete = UNJUDGED  # probability that this pause is the end, by what was said
 
     def hear(self, window: SpeechActivity, *, assistant_audible: bool) -> list[TurnEvent]:
         self._forecast = window.forecast
@@ -95,19 +99,33 @@ class ForecastDetector(TurnDetector):
     def _voiced(self, end_sample: int) -> list[TurnEvent]:
         events = super()._voiced(end_sample)
         if not self._paused:
-            self._yielding = 0
+            self._yielding, self._complete = 0, UNJUDGED
         return events
 
     def _maybe_over(self, end_sample: int) -> list[TurnEvent]:
         if self._forecast is None or self.settings.kind == "server_vad" or not self._paused:
             return super()._maybe_over(end_sample)
-        yields = self._forecast.user[_YIELDS] >= self.settings.yields_at
+        yields = self._yields(self._forecast) >= self.settings.yields_at
         self._yielding = self._yielding + 1 if yields else 0
         pause_samples = end_sample - self._spoke_until
         sure = self._yielding >= YIELDS_WINDOWS and pause_samples >= SHORTEST_PAUSE_SAMPLES
         if sure or pause_samples >= to_samples(self.settings.forecast_max_wait_ms):
             return [self._end(end_sample)]
+        if self._asked_at is not None:
+            return []
+        self._asked_at = end_sample
+        return [AskTurnEnd(end_sample)]
+
+    def judged(self, asked_end_sample: int, probability: float, now_sample: int) -> list[TurnEvent]:
+        if self._forecast is None:
+            return super().judged(asked_end_sample, probability, now_sample)
+        if self._asked_at == asked_end_sample:
+            self._complete = probability  # the next window counts it in
         return []
+
+    def _yields(self, forecast: Forecast) -> float:
+        """The policy's probability, moved by whether what was said sounds complete."""
+        return _sigmoid(_logit(forecast.user[_YIELDS]) + COMPLETE_WEIGHT * _logit(self._complete))
 
     def _maybe_listened(self, forecast: Forecast, end_sample: int) -> list[TurnEvent]:
         if forecast.own[_BACKCHANNEL] < LISTENED:
@@ -118,3 +136,12 @@ class ForecastDetector(TurnDetector):
             return []
         self._listened_sample = end_sample
         return [Listened()]
+
+
+def _logit(probability: float) -> float:
+    bounded = min(max(probability, 1e-3), 1 - 1e-3)
+    return log(bounded / (1 - bounded))
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + exp(-logit))

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceserver.audio.floor_features import to_encode
-from voiceserver.engine.family import FloorScore, Heard, Transcript
+from voiceserver.engine.family import FloorScore, Heard, Transcript, TurnScore
 from voiceserver.engine.listening.background import Background, Job
-from voiceserver.engine.listening.microphones import Microphones
+from voiceserver.engine.listening.microphones import UNKNOWN, Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
 
 if TYPE_CHECKING:  # it imports torch
-    from voiceserver.nn.floor import FloorJudge
+    from voiceserver.nn.judges import Judge
 
 
 class Listener(Microphones):
     """Microphones whose speech is recognised."""
 
-    floor: FloorJudge | None = None  # None: what a sound over ours is cannot be told
+    floor: Judge | None = None  # None: what a sound over ours is cannot be told
+    turn_end: Judge | None = None  # None: as microphones predict it
 
     def __init__(
         self, vad: Path, turn_end: Path, recogniser: Path, slots: int, wake: Callable[[], None]
@@ -45,17 +45,32 @@ class Listener(Microphones):
         self._words.submit(Job(slot, work, failed, firm=final))
 
     def judge_floor(self, slot: int, request_id: int, begin: int, end: int) -> None:
-        judge = self.floor
-        if judge is None:
+        if self.floor is None:
             super().judge_floor(slot, request_id, begin, end)
             return
-        samples = self.read(slot, begin, end)
+        judged = self._judging(self.floor, slot, begin, end)
 
         def work() -> Heard:
-            states = self._recogniser.states(to_encode(samples))
-            return FloorScore(slot, request_id, judge.takes_floor(states, len(samples)))
+            return FloorScore(slot, request_id, judged())
 
         self._words.submit(Job(slot, work, FloorScore(slot, request_id, None), firm=True))
+
+    def predict_turn_end(self, slot: int, request_id: int, begin: int, end: int) -> None:
+        if self.turn_end is None:
+            super().predict_turn_end(slot, request_id, begin, end)
+            return
+        judged = self._judging(self.turn_end, slot, begin, end)
+
+        def work() -> Heard:
+            return TurnScore(slot, request_id, judged())
+
+        self._words.submit(Job(slot, work, TurnScore(slot, request_id, UNKNOWN), firm=True))
+
+    def _judging(self, judge: Judge, slot: int, begin: int, end: int) -> Callable[[], float]:
+        """How to judge audio of a slot, later and in the recogniser's thread."""
+        samples = self.read(slot, begin, end)
+        to_encode = judge.question.pooling.to_encode(samples)
+        return lambda: judge.probability(self._recogniser.states(to_encode), len(samples))
 
     def end(self) -> None:
         self._words.end()

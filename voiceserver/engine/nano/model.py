@@ -97,9 +97,10 @@ class Nano:
             listener = listening.result()
             listener.forecaster = forecaster_of(config.turn_taking, slots)
             if config.turn_taking == "duplex":
-                from voiceserver.nn import floor
+                from voiceserver.nn import judges
 
-                listener.floor = floor.load(policy_folder())
+                listener.floor = judges.load(judges.FLOOR, policy_folder())
+                listener.turn_end = judges.load(judges.TURN_END, policy_folder())
             return cls(listener, thinker, voice, slots)
 
     @property
