@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gateway_calls import Gateway, running_gateway
-from sip_phone import ALAW, HERE, ULAW, calling, sip_phone, tone
+from sip_phone import ALAW, HERE, ULAW, SipPhone, calling, sip_phone, tone
 
 from voiceserver.config import SipConfig
 from voiceserver.engine.messages import Respond
@@ -28,9 +28,10 @@ def port_of(gateway: Gateway) -> int:
     return int(sip.address.rpartition(":")[2])
 
 
-def only_call(gateway: Gateway) -> SipCall:
-    [line] = gateway.state.connections
-    assert isinstance(line, SipCall)
+def line_of(gateway: Gateway, call: SipPhone) -> SipCall:
+    """The server's side of a call."""
+    lines = [line for line in gateway.state.connections if isinstance(line, SipCall)]
+    [line] = [line for line in lines if line._leg.dialog.call_id == call.call_id]
     return line
 
 
@@ -49,7 +50,7 @@ async def test_a_turn_is_heard_and_answered(exchange: Gateway, coding: int) -> N
         call.says += tone(0.8, coding)
         await call.until(lambda: call.loud_s() > 0)
         await call.quiet()
-        dialogue = exchange.told(only_call(exchange).session_id, Respond)[-1].dialogue
+        dialogue = exchange.told(line_of(exchange, call).session_id, Respond)[-1].dialogue
     assert dialogue[-1].text == "turn 1"
     assert abs(call.loud_s() - 4 * 0.4) < 0.1  # "I heard turn 1."
     await empty(exchange)
@@ -77,7 +78,7 @@ async def test_speaking_up_stops_the_sound_and_cuts_what_is_remembered(
         await call.quiet(0.3)
         heard_s = call.loud_s()
         await call.until(lambda: call.loud_s() > heard_s)  # the next reply
-        told = talkative_exchange.told(only_call(talkative_exchange).session_id, Respond)
+        told = talkative_exchange.told(line_of(talkative_exchange, call).session_id, Respond)
     heard_words = sum(middle <= heard_s for middle in MIDDLES_S)
     assert 1 < heard_words < 8
     assert told[1].dialogue[-2].text == " ".join(f"word{i}" for i in range(heard_words))
@@ -85,13 +86,13 @@ async def test_speaking_up_stops_the_sound_and_cuts_what_is_remembered(
 
 async def test_keys_are_a_turn_however_they_come(exchange: Gateway) -> None:
     async with calling(port_of(exchange)) as call:
-        keypad = only_call(exchange)._telephone.keypad
+        keypad = line_of(exchange, call)._telephone.keypad
         call.press("4")
         await call.until(lambda: keypad._keys == "4")
         await call.ask("INFO", "Signal=2\r\nDuration=160\r\n")
         call.press("#")
         await call.until(lambda: call.loud_s() > 0)
-        dialogue = exchange.told(only_call(exchange).session_id, Respond)[-1].dialogue
+        dialogue = exchange.told(line_of(exchange, call).session_id, Respond)[-1].dialogue
     assert dialogue[-1].text == "I pressed 42 on my telephone."
 
 
@@ -111,7 +112,7 @@ async def test_a_line_on_hold_is_silent_and_goes_on(talkative_exchange: Gateway)
         assert "a=sendrecv" in back.body
         heard_s = call.loud_s()
         await call.until(lambda: call.loud_s() > heard_s + 0.5)
-        told = talkative_exchange.told(only_call(talkative_exchange).session_id, Respond)
+        told = talkative_exchange.told(line_of(talkative_exchange, call).session_id, Respond)
     assert len(told) == 1
 
 
@@ -131,6 +132,7 @@ async def test_the_server_offers_to_who_offers_nothing(exchange: Gateway) -> Non
 
 
 async def test_lost_answers_come_again_and_copies_change_nothing(exchange: Gateway) -> None:
+    await empty(exchange)
     async with sip_phone(port_of(exchange)) as call:
         invite = call.request("INVITE", call.sdp())
         call.send(invite)
@@ -178,14 +180,14 @@ async def test_instructions_may_come_with_the_call(exchange: Gateway) -> None:
     async with calling(port_of(exchange), more=more) as call:
         call.press("#")
         await call.until(lambda: call.loud_s() > 0)
-        dialogue = exchange.told(only_call(exchange).session_id, Respond)[-1].dialogue
+        dialogue = exchange.told(line_of(exchange, call).session_id, Respond)[-1].dialogue
     assert dialogue[0].text == "You are Grüezi, a receptionist."
 
 
 async def test_the_server_can_hang_up(exchange: Gateway) -> None:
     async with calling(port_of(exchange)) as call:
         call.answers_requests = False  # the first BYE is lost
-        line = only_call(exchange)
+        line = line_of(exchange, call)
         loop = line._ending.get_loop()  # type: ignore[union-attr]
         loop.call_soon_threadsafe(line.hang_up)
         await call.until(lambda: len(call.asked("BYE")) >= 2)
@@ -194,15 +196,15 @@ async def test_the_server_can_hang_up(exchange: Gateway) -> None:
     await empty(exchange)
 
 
-async def transferred(exchange: Gateway, target: str) -> asyncio.Future[None]:
-    line = only_call(exchange)
+async def transferred(exchange: Gateway, call: SipPhone, target: str) -> asyncio.Future[None]:
+    line = line_of(exchange, call)
     loop = line._ending.get_loop()  # type: ignore[union-attr]
     return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(line.transfer(target), loop))
 
 
 async def test_a_call_is_handed_over(exchange: Gateway) -> None:
     async with calling(port_of(exchange)) as call:
-        transfer = await transferred(exchange, "1001")
+        transfer = await transferred(exchange, call, "1001")
         await call.until(lambda: bool(call.asked("REFER")))
         refer = call.asked("REFER")[0]
         assert refer.headers["refer-to"] == f"<sip:1001@{HERE}:{call.port}>"
@@ -217,8 +219,8 @@ async def test_a_call_is_handed_over(exchange: Gateway) -> None:
 async def test_a_failed_transfer_is_told_and_the_call_goes_on(exchange: Gateway) -> None:
     async with calling(port_of(exchange)) as call:
         with pytest.raises(Exception, match="a number, a name or a SIP URI"):
-            await (await transferred(exchange, "the kitchen <please>"))
-        transfer = await transferred(exchange, "sip:kitchen@example.com")
+            await (await transferred(exchange, call, "the kitchen <please>"))
+        transfer = await transferred(exchange, call, "sip:kitchen@example.com")
         await call.until(lambda: bool(call.asked("REFER")))
         await call.ask("NOTIFY", "SIP/2.0 486 Busy Here\r\n", "Event: refer\r\n")
         with pytest.raises(Exception, match="486"):
@@ -311,7 +313,7 @@ async def test_sound_of_strangers_is_no_part_of_a_call(exchange: Gateway) -> Non
         for piece in np.split(np.frombuffer(tone(0.8), np.uint8), 40):
             stranger.sendto(call.rtp(piece.tobytes(), ULAW, call.timestamp), call.media_to)
         await call.until(lambda: len(call.packets) > before + 40)
-        assert not exchange.told(only_call(exchange).session_id, Respond)
+        assert not exchange.told(line_of(exchange, call).session_id, Respond)
         stranger.close()
 
 
