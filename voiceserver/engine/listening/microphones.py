@@ -3,7 +3,6 @@
 Each slot keeps a ring of its recent audio addressed by absolute sample; voice activity follows
 behind at a bounded number of windows a call, so one session's flood cannot keep the loop from the
 others. Each also knows what its user's loudspeaker plays, and so what of a window is our own voice.
-Once that has surely been heard, and if the session does not mind, it is taken out.
 """
 
 from __future__ import annotations
@@ -20,17 +19,16 @@ from voiceserver.audio.turn_end import TurnEndPredictor
 from voiceserver.audio.vad import VoiceActivity, levels_dbfs
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.config import Limits
-from voiceserver.engine.cleaning import Cleaning
 from voiceserver.engine.family import FloorScore, Heard, Samples, TurnScore, Window
 from voiceserver.engine.listening.background import Background, Job
-from voiceserver.engine.listening.cleaned import CleanedAudio
 from voiceserver.engine.listening.forecaster import Forecaster
+from voiceserver.engine.listening.reduced import ReducedAudio
+from voiceserver.engine.messages import NoiseReduction
 
 # Audio waiting for voice activity, and the longest utterance that may end there.
 BACKLOG_SAMPLES = int(Limits.backlog_s * LISTEN_RATE_HZ)
 RING_SAMPLES = BACKLOG_SAMPLES + int((Limits.utterance_s + 5.0) * LISTEN_RATE_HZ)
 WINDOWS_PER_CALL = 8  # of each slot: a quarter second of audio, about 2 ms of work
-LEARN_SAMPLES = LISTEN_RATE_HZ  # of the past, shown to an echo canceller that begins
 UNKNOWN = 0.5  # the end of a turn, where nobody judges it
 FAINT_VOICE = 0.05  # less is no voice to any session: whether it might be ours is not asked
 
@@ -42,8 +40,8 @@ class Microphone:
     echo: EchoTracker
     ring: SampleRing = field(default_factory=lambda: SampleRing(RING_SAMPLES))
     analysed: int = 0  # sample position
-    cleaning: Cleaning = field(default_factory=Cleaning)
-    cleaned: CleanedAudio | None = None  # None: all is listened to as it was heard
+    noise: NoiseReduction | None = None
+    reduced: ReducedAudio | None = None  # None: noise is not reduced
 
     @property
     def backlog_samples(self) -> int:
@@ -52,27 +50,19 @@ class Microphone:
     def window_waits(self) -> bool:
         """Whether the next window can be listened to."""
         end = self.analysed + VAD_WINDOW_SAMPLES
-        return self.ring.end >= end if self.cleaned is None else self.cleaned.has(end)
+        return self.ring.end >= end if self.reduced is None else self.reduced.has(end)
 
     def next_window(self) -> tuple[Samples, Samples]:
         """What was heard, and what voice activity is to listen to: [512], [512]"""
         begin, self.analysed = self.analysed, self.analysed + VAD_WINDOW_SAMPLES
         heard = self.ring.read(begin, self.analysed)
-        cleaned = heard if self.cleaned is None else self.cleaned.read(begin, self.analysed)
-        return heard, cleaned
+        reduced = heard if self.reduced is None else self.reduced.read(begin, self.analysed)
+        return heard, reduced
 
-    def clean(self, *, echo: bool) -> None:
-        """Take out what is to be taken out from now on; `echo`: our own voice, too."""
-        noise = self.cleaning.noise
-        if noise is None and not echo:
-            self.cleaned = None
-            return
-        begin = max(self.ring.begin, self.analysed - LEARN_SAMPLES)
-        self.cleaned = CleanedAudio(self.ring, begin, echo=self.echo if echo else None, noise=noise)
-
-    @property
-    def removes_echo(self) -> bool:
-        return self.cleaned is not None and self.cleaned.removes_echo
+    def reduce_noise(self) -> None:
+        """Begin with it, from the next window on, if it is wanted."""
+        wanted = self.noise
+        self.reduced = None if wanted is None else ReducedAudio(self.ring, self.analysed, wanted)
 
 
 class Microphones:
@@ -109,15 +99,14 @@ class Microphones:
         microphone.ring.write(pcm16)
         if microphone.backlog_samples > BACKLOG_SAMPLES:
             microphone.analysed = microphone.ring.end - BACKLOG_SAMPLES
-            microphone.clean(echo=microphone.removes_echo)
+            microphone.reduce_noise()
             self._reset(slot)
 
-    def clean(self, slot: int, cleaning: Cleaning) -> None:
-        """What the session wants to be taken out of its audio from now on."""
+    def reduce_noise(self, slot: int, noise: NoiseReduction | None) -> None:
+        """What the session wants from now on."""
         microphone = self._open[slot]
-        if cleaning != microphone.cleaning:
-            microphone.cleaning = cleaning
-            microphone.clean(echo=microphone.removes_echo and cleaning.echo)
+        microphone.noise = noise
+        microphone.reduce_noise()
 
     def played(self, slot: int, samples: Samples, begins_in_s: float) -> None:
         """Learn when our own sound will leave the user's loudspeaker."""
@@ -184,13 +173,12 @@ class Microphones:
     def _windows(self, slots: list[int]) -> list[Window]:
         """The next window of each of these slots."""
         microphones = [self._open[slot] for slot in slots]
-        heard, cleaned = zip(*(microphone.next_window() for microphone in microphones), strict=True)
-        samples = np.stack(cleaned)  # [slots, 512]
-        # how loud it was: a canceller takes a part of the user's voice, too
+        heard, reduced = zip(*(microphone.next_window() for microphone in microphones), strict=True)
+        samples = np.stack(reduced)  # [slots, 512]
         voices, levels = self._vad.step(slots, samples), levels_dbfs(np.stack(heard))
         windows: list[Window] = []
         for i, microphone in enumerate(microphones):
-            likeness = _echo_likeness(microphone, cleaned[i], voices[i])
+            likeness = _echo_likeness(microphone, heard[i], voices[i])
             windows.append(Window(slots[i], microphone.analysed, voices[i], levels[i], likeness))
         if self.forecaster is None:
             return windows
@@ -199,15 +187,8 @@ class Microphones:
 
 
 def _echo_likeness(microphone: Microphone, window: Samples, voice: float) -> float:
-    """How much of a window is our own voice, where that may matter; from then on it is taken out.
-
-    A user with headphones has no echo, and a canceller that looks for one would take them for it.
-    """
-    echo = microphone.echo
-    if voice < FAINT_VOICE:
-        echo.skip(microphone.analysed, window)
-        return 0.0
-    likeness = echo.likeness(microphone.analysed, window)
-    if microphone.cleaning.echo and echo.heard_ourselves and not microphone.removes_echo:
-        microphone.clean(echo=True)
-    return likeness
+    """How much of a window is our own voice, where that may matter."""
+    if voice >= FAINT_VOICE:
+        return microphone.echo.likeness(microphone.analysed, window)
+    microphone.echo.skip(microphone.analysed, window)
+    return 0.0
