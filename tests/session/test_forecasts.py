@@ -91,14 +91,23 @@ def test_what_is_not_for_us_begins_no_turn() -> None:
 # --- interruptions --------------------------------------------------------------------------------
 
 
-def test_a_clear_interruption_stops_the_reply_at_once() -> None:
+@pytest.mark.parametrize(("judge", "stops"), [(None, True), (0.5, True), (0.2, False)])
+def test_a_sure_forecast_needs_a_judge_who_does_not_object(
+    judge: float | None, stops: bool
+) -> None:
     call = speaking()
-    call.hear("ii")
+    call.judge = judge
+    call.hear("i" * 14)
+    assert bool(call.noticed(n.ReplyDone)) == stops
+
+
+def test_an_interruption_begins_a_turn_and_then_ends_the_reply() -> None:
+    call = speaking()
+    call.hear("i" * 13)
     [started] = call.noticed(n.SpeechStarted)[1:]
     [done] = call.noticed(n.ReplyDone)
     assert (done.reply.status, done.reply.reason) == ("cancelled", "turn_detected")
     assert call.effects.index(started) < call.effects.index(done)
-    assert not call.noticed(n.Remind), "there was no doubt"
 
 
 @pytest.mark.parametrize("sound", ["b" * 12, "n" * 40, "b" * 3 + "." * 10 + "n" * 4])

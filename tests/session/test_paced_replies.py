@@ -58,7 +58,7 @@ def test_a_reply_ends_when_its_last_sound_has_gone_out() -> None:
 
 def test_what_was_not_handed_out_was_not_heard() -> None:
     call = speaking(frames=10)
-    call.hear("iiii")
+    call.hear("i" * 13)
     [done] = call.noticed(n.ReplyDone)
     assert (done.reply.status, done.reply.reason) == ("cancelled", "turn_detected")
     sent = len(call.passed_on())

@@ -13,8 +13,9 @@ from voiceserver.session.timing import to_samples
 from voiceserver.session.turn_events import AskFloor, AskWords, Dismissed, Doubted
 from voiceserver.session.turns import ECHO_LIKENESS
 
-# The policy's probability of an interruption: it is one, if in so many windows in a row; it may be
-# one; it is none (windows with voice). If nobody judges in time, the likelier is taken.
+# The policy's probability of an interruption: it is one, if in so many windows in a row (and the
+# judge does not object); it may be one; it is none (windows with voice). If nobody judges in time,
+# the likelier is taken.
 SURE, SURE_WINDOWS = 0.9, 2
 DOUBTFUL, DOUBTFUL_WINDOWS = 0.3, 2
 UNLIKELY, UNLIKELY_WINDOWS = 0.1, 4
@@ -67,7 +68,8 @@ class SoundOverUs:
         self._doubtful = self._doubtful + 1 if interrupts >= DOUBTFUL else 0
         if self.voiced_until == self._heard_until:
             self._unlikely = self._unlikely + 1 if interrupts < UNLIKELY else 0
-        if self._sure >= SURE_WINDOWS:
+        agreed = not self._has_judge or (self._judged is not None and self._judged >= TAKES_FLOOR)
+        if self._sure >= SURE_WINDOWS and agreed:
             return [TakesFloor()]
         events = self._maybe_doubt() if self.doubted_at is None else self._settle(self.doubted_at)
         return events or self._maybe_ask()
