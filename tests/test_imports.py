@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "scenes": {"bench.voices", "audio", *BASE},
     "training": {"nn", "kernels", "audio", "assets", "engine", "scenes", "bench.voices", *BASE},
-    "bench": {"assets", "audio", "engine", "nn", "kernels", "training", "scenes", *BASE},
+    "bench": {"assets", "audio", "engine", "session", "nn", "kernels", "training", "scenes", *BASE},
     "cli": {"gateway", "bench", "training", "scenes", "assets", "audio", "engine", "nn", *BASE},
     "__main__": {"cli"},
     "__init__": set(),
