@@ -26,7 +26,7 @@ SIGNS: dict[str, tuple[bool, str, float]] = {
     "#": (True, "goes_on", 0.95),
     "-": (False, "goes_on", 0.9),  # a pause that is no end
     "y": (False, "yields", 0.9),
-    "u": (False, "yields", 0.5),  # unsure
+    "u": (False, "yields", 0.3),  # unsure
     "Y": (True, "yields", 0.9),  # the end is foreseen while the last word still sounds
     "i": (True, "interrupts", 0.9),
     "d": (True, "interrupts", 0.4),  # doubtful

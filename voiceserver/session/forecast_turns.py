@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import exp, log
 
+from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 from voiceserver.engine.messages import SpeechActivity
 from voiceserver.session.over_us import OverUsEvent, SoundOverUs, TakesFloor
@@ -20,7 +21,9 @@ from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)
 YIELDS_WINDOWS = 3
+# The forecast is a logit; these move it. An answer that came too soon is taken back.
 UNJUDGED, COMPLETE_WEIGHT = 0.5, 0.5
+PATIENCE_S, IMPATIENCE_PER_S = 0.4, 1.5
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
 FIRST_LISTENED_SAMPLES, NEXT_LISTENED_SAMPLES = to_samples(4000), to_samples(6000)
@@ -105,9 +108,9 @@ class ForecastDetector(TurnDetector):
     def _maybe_over(self, end_sample: int) -> list[TurnEvent]:
         if self._forecast is None or self.settings.kind == "server_vad" or not self._paused:
             return super()._maybe_over(end_sample)
-        yields = self._yields(self._forecast) >= self.settings.yields_at
-        self._yielding = self._yielding + 1 if yields else 0
         pause_samples = end_sample - self._spoke_until
+        yields = self._yields(self._forecast, pause_samples) >= self.settings.yields_at
+        self._yielding = self._yielding + 1 if yields else 0
         sure = self._yielding >= YIELDS_WINDOWS and pause_samples >= SHORTEST_PAUSE_SAMPLES
         if sure or pause_samples >= to_samples(self.settings.forecast_max_wait_ms):
             return [self._end(end_sample)]
@@ -123,9 +126,11 @@ class ForecastDetector(TurnDetector):
             self._complete = probability  # the next window counts it in
         return []
 
-    def _yields(self, forecast: Forecast) -> float:
-        """The policy's probability, moved by whether what was said sounds complete."""
-        return _sigmoid(_logit(forecast.user[_YIELDS]) + COMPLETE_WEIGHT * _logit(self._complete))
+    def _yields(self, forecast: Forecast, pause_samples: int) -> float:
+        """The policy's probability, moved by how complete what was said sounds, and by time."""
+        late_s = max(0.0, pause_samples / LISTEN_RATE_HZ - PATIENCE_S)
+        moved = COMPLETE_WEIGHT * _logit(self._complete) + IMPATIENCE_PER_S * late_s
+        return _sigmoid(_logit(forecast.user[_YIELDS]) + moved)
 
     def _maybe_listened(self, forecast: Forecast, end_sample: int) -> list[TurnEvent]:
         if forecast.own[_BACKCHANNEL] < LISTENED:
