@@ -22,7 +22,7 @@ UNLIKELY, UNLIKELY_WINDOWS = 0.1, 4
 LIKELIER, LONGEST_DOUBT_SAMPLES = 0.5, to_samples(1100)
 # The judge's probability: it is an interruption, though the sound goes on; it is one, now that the
 # sound is over; it is none so far. See the card of models/duplex_nano for what these do.
-SURELY_TAKES_FLOOR, TAKES_FLOOR, LISTENS = 0.9, 0.4, 0.01
+SURELY_TAKES_FLOOR, TAKES_FLOOR, LISTENS = 0.8, 0.4, 0.01
 FIRST_JUDGED_SAMPLES, JUDGED_AGAIN_SAMPLES = to_samples(320), to_samples(128)
 LONGEST_JUDGED_SAMPLES = to_samples(4000)  # who has not interrupted by then is no user
 # Words are read when the sound has been over for so long, or has gone on for so long.
