@@ -1,4 +1,4 @@
-"""`voiceserver train duplex`: the duplex policy, from spoken text to calibrated weights.
+"""`voiceserver train duplex`: the duplex policy and its judges, from spoken text to weights.
 
 On two free cores speech takes about an hour, an hour of dialogues three minutes, training as long
 as told. Stopped, the command goes on where it was when called again.
@@ -20,6 +20,7 @@ def duplex(
     hours: float = typer.Option(5.0, min=0.2, help="Training dialogues."),
     held_out_hours: float = typer.Option(0.8, min=0.15, help="Dialogues to measure on."),
     readings: int = typer.Option(1000, min=100, help="Readings of users by the Piper voice."),
+    sounds: int = typer.Option(4500, min=50, help="Sounds that each of both judges hears."),
     seed: int = typer.Option(7, help="Seed of everything random."),
     measure: bool = typer.Option(True, help="Print what simple rules on the forecasts would do."),
     work: Path | None = typer.Option(None, help="Work folder; default: duplex/ in the cache."),
@@ -28,13 +29,15 @@ def duplex(
     """Train the policy that foresees turns, interruptions and backchannels."""
     work = work or cache_folder() / "duplex"
     out = out or models_folder() / "duplex_nano"
-    recipe = DuplexRecipe(work, out, hours, held_out_hours, readings, seed)
+    recipe = DuplexRecipe(work, out, hours, held_out_hours, readings, seed, sounds)
     recipe.work.mkdir(parents=True, exist_ok=True)
     with bars() as shown:
         replies = recipe.write_replies(counter(shown, "replies", REPLIES))
         recipe.speak(replies, counter(shown, "speech", recipe.utterances))
         recipe.make_dialogues(counter(shown, "dialogues", recipe.shards))
         policy = recipe.train(60 * minutes, reporter(shown, "policy"))
-    say(f"policy.safetensors is in {recipe.weights}")
+        tables = recipe.train_judges(counter(shown, "judges", recipe.judged_sounds))
+    say(f"policy.safetensors, floor.safetensors and turn_end.safetensors are in {recipe.weights}")
     if measure:
-        say(recipe.measured(policy))
+        for table in (recipe.measured(policy), *tables):
+            say(table)

@@ -6,7 +6,7 @@ calibration -> weights. Every stage goes on where it stopped; what is done is no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,16 @@ import numpy as np
 
 from voiceserver.assets import resolve
 from voiceserver.bench.voices import speak_marked
+from voiceserver.engine.nano.recogniser import Recogniser
+from voiceserver.nn import judges
 from voiceserver.nn.duplex import DuplexPolicy, DuplexShape, save
+from voiceserver.nn.judges import FLOOR, TURN_END, Question
 from voiceserver.scenes.dialogues import Dialogue, dialogue
 from voiceserver.scenes.speech import Speech
 from voiceserver.scenes.texts import PARTS, Part
 from voiceserver.scenes.voices import to_synthesize
+from voiceserver.training.duplex import judging
+from voiceserver.training.duplex.judging import Judged, examples
 from voiceserver.training.duplex.piper import PiperSpeaker
 from voiceserver.training.duplex.report import table
 from voiceserver.training.duplex.shards import (
@@ -30,6 +35,7 @@ from voiceserver.training.duplex.shards import (
     read_shards,
     write_shard,
 )
+from voiceserver.training.duplex.sounds import Sound, over_us, pauses_and_ends
 from voiceserver.training.duplex.speech import (
     CachedSpeech,
     PiperBank,
@@ -56,6 +62,7 @@ class DuplexRecipe:
     held_out_hours: float
     readings: int  # of Piper's
     seed: int
+    sounds: int = 4500  # for each judge, and a fifth of it to measure on
 
     @property
     def utterances(self) -> int:
@@ -135,6 +142,36 @@ class DuplexRecipe:
         save(policy, self.weights, made)
         return policy
 
+    def train_judges(self, told: Told) -> list[str]:
+        """Train and write both judges; tables of what they say of held-out sounds."""
+        recogniser, bank = Recogniser(resolve("nano")["listener"]), read_bank(self.work / "bank")
+        tables, done = [], 0
+        for question in (FLOOR, TURN_END):
+            made: dict[Part, Judged] = {}
+            for number, part in enumerate(PARTS):
+                made[part] = examples(
+                    question,
+                    _sounds(question, bank, part),
+                    recogniser,
+                    self.work / f"{question.name}.{part}.npz",
+                    self._sounds(part),
+                    self.seed + number,
+                )
+                told(done := done + self._sounds(part))
+            judge = judging.train(question, made["training"], self.seed)
+            about: dict[str, float | str] = {"sounds": self.sounds, "seed": self.seed}
+            judges.save(judge, self.weights, about)
+            tables.append(judging.measured(judge, made["held_out"]))
+        return tables
+
+    @property
+    def judged_sounds(self) -> int:
+        """How many sounds both judges are trained and measured on."""
+        return 2 * sum(self._sounds(part) for part in PARTS)
+
+    def _sounds(self, part: Part) -> int:
+        return self.sounds if part == "training" else max(1, self.sounds // 5)
+
     def measured(self, policy: DuplexPolicy) -> str:
         """A table of what rules on its forecasts do in the other half of the held-out dialogues."""
         held_out = self.read("held_out")
@@ -144,5 +181,20 @@ class DuplexRecipe:
 def _maker(speech: Speech[Any], bank: PiperBank, part: Part) -> Make:
     def make(random: np.random.Generator) -> Dialogue:
         return dialogue(random, speech, bank.own(random), part, LENGTH_S)
+
+    return make
+
+
+def _sounds(question: Question, bank: PiperBank, part: Part) -> judging.Make:
+    """Training sounds come from both kinds of users in turn, held-out ones from Kokoro's."""
+    cached = CachedSpeech(part)
+
+    def make(random: np.random.Generator) -> Iterator[Sound]:
+        speech: Speech[Any] = cached
+        if part == "training" and random.random() < 0.5:
+            speech = bank
+        if question is FLOOR:
+            return over_us(random, speech, bank, part)
+        return pauses_and_ends(random, speech, part)
 
     return make
