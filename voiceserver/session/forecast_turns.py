@@ -23,7 +23,7 @@ SHORTEST_PAUSE_SAMPLES = to_samples(96)
 YIELDS_WINDOWS = 3
 # The forecast is a logit; these move it. An answer that came too soon is taken back.
 UNJUDGED, COMPLETE_WEIGHT = 0.5, 0.5
-PATIENCE_S, IMPATIENCE_PER_S = 0.4, 1.5
+PATIENCE_S, IMPATIENCE_PER_S = 0.4, 0.75
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
 FIRST_LISTENED_SAMPLES, NEXT_LISTENED_SAMPLES = to_samples(4000), to_samples(6000)

@@ -16,7 +16,7 @@ DEFAULT_REPLY_TOKENS = 160  # about a minute of speech
 MAX_WAIT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}  # by eagerness
 COMPLETE_AT = {"low": 0.7, "medium": 0.5, "auto": 0.5, "high": 0.35}  # probability of a turn's end
 # The same with the duplex policy's forecasts, of which held-out dialogues gave these.
-YIELDS_AT = {"low": 0.65, "medium": 0.4, "auto": 0.4, "high": 0.3}
+YIELDS_AT = {"low": 0.7, "medium": 0.5, "auto": 0.5, "high": 0.35}
 FORECAST_MAX_WAIT_MS = {"low": 5000, "medium": 2500, "auto": 2500, "high": 1500}
 
 
