@@ -178,6 +178,8 @@ class ScriptedEngine:
                 text = self._say.replace("%d", str(slot.utterances))
                 failed = text == "unreadable"
                 self.send(m.Recognised(message.session_id, message.request_id, text, failed))
+            case m.JudgeFloor():
+                self.send(m.FloorJudged(message.session_id, message.request_id, None))
             case m.PredictTurnEnd():
                 self.send(m.TurnEnd(message.session_id, message.request_id, 0.9))
             case m.Respond():

@@ -68,8 +68,7 @@ class SoundOverUs:
         self._doubtful = self._doubtful + 1 if interrupts >= DOUBTFUL else 0
         if self.voiced_until == self._heard_until:
             self._unlikely = self._unlikely + 1 if interrupts < UNLIKELY else 0
-        agreed = not self._has_judge or (self._judged is not None and self._judged >= TAKES_FLOOR)
-        if self._sure >= SURE_WINDOWS and agreed:
+        if self._forecast_decides:
             return [TakesFloor()]
         events = self._maybe_doubt() if self.doubted_at is None else self._settle(self.doubted_at)
         return events or self._maybe_ask()
@@ -106,6 +105,12 @@ class SoundOverUs:
     def _dismiss(self) -> Dismissed:
         self.doubted_at, self._dismissed = None, True
         return Dismissed()
+
+    @property
+    def _forecast_decides(self) -> bool:
+        """Whether the policy is sure, and the judge, if there is one, does not object."""
+        agreed = not self._has_judge or (self._judged is not None and self._judged >= TAKES_FLOOR)
+        return agreed and self._sure >= SURE_WINDOWS
 
     @property
     def _likely(self) -> bool:
@@ -153,7 +158,7 @@ class SoundOverUs:
         self._asked_until = None
         if probability is None:
             self._has_judge = False
-            return self._maybe_ask()
+            return [TakesFloor()] if self._forecast_decides else self._maybe_ask()
         self._judged = probability
         if self.doubted_at is None and not self._evidence:
             return []  # long over
