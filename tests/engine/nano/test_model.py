@@ -19,7 +19,7 @@ CALL = ToolCall("k", "look", "{}")
 class Elsewhere:
     """A thinker whose pieces come when the test says so."""
 
-    calls_tools, dialogue_chars, cold = True, 99, False
+    calls_tools, reads_images, dialogue_chars, cold = True, False, 99, False
 
     def __init__(self) -> None:
         self.come: dict[int, list[Thinking]] = {}

@@ -39,6 +39,7 @@ async def test_the_server_behind_the_page_runs_the_tools(gateway: Gateway) -> No
         assert done["output"][0]["content"][0]["transcript"] == "I heard rain."
         await server.until("response.done")
         assert (await server.until("output_audio_buffer.stopped"))["response_id"]
+        await caller.until("output_audio_buffer.stopped")  # it may be told a moment later
         assert server.events[1:] == caller.events[1 : len(server.events)]
         assert "response.output_audio.delta" not in server.kinds()
 
