@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceserver.engine.family import FloorScore, Heard, Transcript, TurnScore
+from voiceserver.engine.family import FloorScore, Heard, Samples, Transcript, TurnScore
 from voiceserver.engine.listening.background import Background, Job
 from voiceserver.engine.listening.microphones import UNKNOWN, Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
@@ -48,29 +48,37 @@ class Listener(Microphones):
         if self.floor is None:
             super().judge_floor(slot, request_id, begin, end)
             return
-        judged = self._judging(self.floor, slot, begin, end)
 
-        def work() -> Heard:
-            return FloorScore(slot, request_id, judged())
+        def told(probability: float | None) -> Heard:
+            return FloorScore(slot, request_id, probability)
 
-        self._words.submit(Job(slot, work, FloorScore(slot, request_id, None), firm=True))
+        self._judge(self.floor, slot, self.read(slot, begin, end), told, told(None))
 
     def predict_turn_end(self, slot: int, request_id: int, begin: int, end: int) -> None:
         if self.turn_end is None:
             super().predict_turn_end(slot, request_id, begin, end)
             return
-        judged = self._judging(self.turn_end, slot, begin, end)
+
+        def told(probability: float) -> Heard:
+            return TurnScore(slot, request_id, probability)
+
+        self._judge(self.turn_end, slot, self.read(slot, begin, end), told, told(UNKNOWN))
+
+    def _judge(
+        self,
+        judge: Judge,
+        slot: int,
+        samples: Samples,
+        told: Callable[[float], Heard],
+        failed: Heard,
+    ) -> None:
+        """Have a judge hear samples, in the recogniser's thread."""
+        to_encode = judge.question.pooling.to_encode(samples)
 
         def work() -> Heard:
-            return TurnScore(slot, request_id, judged())
+            return told(judge.probability(self._recogniser.states(to_encode), len(samples)))
 
-        self._words.submit(Job(slot, work, TurnScore(slot, request_id, UNKNOWN), firm=True))
-
-    def _judging(self, judge: Judge, slot: int, begin: int, end: int) -> Callable[[], float]:
-        """How to judge audio of a slot, later and in the recogniser's thread."""
-        samples = self.read(slot, begin, end)
-        to_encode = judge.question.pooling.to_encode(samples)
-        return lambda: judge.probability(self._recogniser.states(to_encode), len(samples))
+        self._words.submit(Job(slot, work, failed, firm=True))
 
     def end(self) -> None:
         self._words.end()

@@ -41,9 +41,13 @@ def heard(dialogues: Sequence[Dialogue], windows: int, vad_file: Path) -> tuple[
 
 def _windows(samples: Floats, windows: int) -> Floats:
     """[S] -> [windows, 512], as 16-bit sound of the wire"""
-    pcm16 = np.round(samples[: windows * VAD_WINDOW_SAMPLES] * 32767).astype(np.int16)
-    heard = pcm16.astype(np.float32) / np.float32(32768)
-    return heard.reshape(windows, VAD_WINDOW_SAMPLES)
+    return as_sent(samples[: windows * VAD_WINDOW_SAMPLES]).reshape(windows, VAD_WINDOW_SAMPLES)
+
+
+def as_sent(samples: Floats) -> Floats:
+    """What arrives of [S], which is sent as 16-bit sound."""
+    pcm16 = np.round(samples * 32767).astype(np.int16)
+    return pcm16.astype(np.float32) / np.float32(32768)
 
 
 def _likeness(tracker: EchoTracker, end: int, user: Floats, own: Floats, voice: float) -> float:

@@ -16,6 +16,7 @@ from voiceserver.scenes.channels import Conditions, draw_conditions, draw_echo
 from voiceserver.scenes.speech import Speech
 from voiceserver.scenes.stage import Stage, seconds, spoken_turn
 from voiceserver.scenes.texts import Part
+from voiceserver.training.duplex.features import as_sent
 from voiceserver.training.duplex.speech import PiperBank
 
 Samples = NDArray[np.float32]
@@ -67,7 +68,7 @@ def over_us(random: Random, speech: Speech[Any], bank: PiperBank, part: Part) ->
         over = LEAD + seconds(float(cut_s)) > end + ENDED
         until = min(LEAD + seconds(float(cut_s)), end + ENDED) + int(random.integers(0, 1024))
         begin = max(0, LEAD - BEFORE - _too_early(random))
-        yield Sound(_as_sent(heard[begin:until]), OVER_US[kind][1])
+        yield Sound(as_sent(heard[begin:until]), OVER_US[kind][1])
         if over:
             return
 
@@ -128,10 +129,4 @@ def pauses_and_ends(random: Random, speech: Speech[Any], part: Part) -> Iterator
     moments += [(event.end, "goes_on") for event in stage.events if event.kind == "filler"]
     for at, sounds in [*moments, (end, "yields")]:
         until = at + seconds(random.uniform(*JUDGED_AFTER))
-        yield Sound(_as_sent(heard[LEAD - seconds(0.4) : until]), sounds)
-
-
-def _as_sent(samples: Samples) -> Samples:
-    """As 16-bit sound of the wire."""
-    rounded = np.round(samples * 32767) / np.float32(32768)
-    return np.asarray(rounded, np.float32)
+        yield Sound(as_sent(heard[LEAD - seconds(0.4) : until]), sounds)
