@@ -37,9 +37,10 @@ EVENT_TYPES = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def free_port(host: str = "127.0.0.1", kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port nobody has: of TCP, or of UDP for SOCK_DGRAM."""
+    with socket.socket(type=kind) as probe:
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

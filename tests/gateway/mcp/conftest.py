@@ -13,10 +13,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gateway_calls import Gateway, running_gateway
 from mcp_server import McpServer, running_server
+from sse_starlette.sse import AppStatus
 
 
 @pytest.fixture(scope="module")
 def tools() -> Iterator[McpServer]:
+    # Any uvicorn server of this process that was told to end (other tests do) sets this for good.
+    AppStatus.should_exit = False
     with running_server() as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,7 +20,7 @@ from voiceserver.config import SipConfig
 
 def with_sip(journal: Path, *, host: str = "127.0.0.1", sip: Any = None, **options: Any) -> Any:
     """A server of the scripted engine's with a SIP port."""
-    config = SipConfig(f"{host}:{free_port()}", **(sip or {}))
+    config = SipConfig(f"{host}:{free_port(host, socket.SOCK_DGRAM)}", **(sip or {}))
     return running_gateway(journal, settings={"sip": config}, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ GOODBYE_S = 3 * 0.4  # "One moment please." as the scripted voice says it
 
 @pytest.mark.parametrize("status", ["200 OK", "486 Busy Here"])
 async def test_the_model_hands_a_caller_over(tmp_path: Path, status: str) -> None:
-    port = free_port()
+    port = free_port(kind=socket.SOCK_DGRAM)
     settings = {
         "sip": SipConfig(f"127.0.0.1:{port}"),
         "transfer_to": (("sales", "1001"),),
