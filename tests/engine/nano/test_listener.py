@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
 from voiceserver.bench.voices import RATE_HZ, speak
+from voiceserver.config import policy_folder
 from voiceserver.engine.family import Heard, Transcript, TurnScore, Window
 from voiceserver.engine.listening.microphones import BACKLOG_SAMPLES, WINDOWS_PER_CALL
 from voiceserver.engine.nano.listener import Listener
+from voiceserver.nn import judges
 
 SECOND = 16_000
 
@@ -101,6 +103,32 @@ def test_words_and_end_of_turn_come_back_through_listen(
     assert "capital of france" in transcript.text.lower()
     assert (score.slot, score.request_id) == (2, 6)
     assert score.probability > 0.5
+
+
+def test_a_judge_does_not_wait_for_a_reading(
+    listener_and_bell: tuple[Listener, threading.Semaphore],
+    listener: Listener,
+    question: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bell, judged = listener_and_bell[1], threading.Event()
+
+    def read_once_judged(samples: NDArray[np.float32]) -> str:
+        return f"{len(samples)} samples" if judged.wait(60) else "waited in vain"
+
+    monkeypatch.setattr(listener, "turn_end", judges.load(judges.TURN_END, policy_folder()))
+    monkeypatch.setattr(listener._recogniser, "transcribe", read_once_judged)
+    listener.hear(1, question)
+    listener.recognise(1, 1, 0, SECOND, final=True)
+    listener.predict_turn_end(1, 2, 0, len(question) // 2)
+    heard: list[Heard] = []
+    while len(heard) < 2:
+        assert bell.acquire(timeout=60)
+        heard += [h for h in listen_through(listener) if not isinstance(h, Window)]
+        judged.set()
+    assert isinstance(heard[0], TurnScore)
+    assert heard[0].probability > 0.5
+    assert heard[1] == Transcript(1, 1, "16000 samples")
 
 
 def test_a_reopened_slot_begins_at_sample_zero(listener: Listener, question: bytes) -> None:

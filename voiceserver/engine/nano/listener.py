@@ -1,4 +1,6 @@
-"""Hears every slot: the common microphones, and words by Whisper in a thread of its own."""
+"""Hears every slot: the common microphones, words by Whisper in a thread of its own, and judges in
+another, so that in a pause both go on at once.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,15 @@ class Listener(Microphones):
         super().__init__(vad, turn_end, slots, wake)
         self._recogniser = Recogniser(recogniser)
         self._words: Background[Heard] = Background("recogniser", wake)
+        self._judgements: Background[Heard] = Background("judges", wake)
 
     def close(self, slot: int) -> None:
         super().close(slot)
         self._words.forget(slot)
+        self._judgements.forget(slot)
 
     def listen(self) -> list[Heard]:
-        return super().listen() + self._words.collect()
+        return super().listen() + self._words.collect() + self._judgements.collect()
 
     def recognise(self, slot: int, request_id: int, begin: int, end: int, *, final: bool) -> None:
         samples = self.read(slot, begin, end)
@@ -72,14 +76,15 @@ class Listener(Microphones):
         told: Callable[[float], Heard],
         failed: Heard,
     ) -> None:
-        """Have a judge hear samples, in the recogniser's thread."""
+        """Have a judge hear samples, in the judges' thread."""
         to_encode = judge.question.pooling.to_encode(samples)
 
         def work() -> Heard:
             return told(judge.probability(self._recogniser.states(to_encode), len(samples)))
 
-        self._words.submit(Job(slot, work, failed, firm=True))
+        self._judgements.submit(Job(slot, work, failed, firm=True))
 
     def end(self) -> None:
         self._words.end()
+        self._judgements.end()
         super().end()

@@ -32,6 +32,8 @@ PAD_SAMPLES = exact_div(LISTEN_RATE_HZ * 3, 10)  # real silence after the uttera
 SHORTEST_SAMPLES = exact_div(LISTEN_RATE_HZ, 10)
 ROUND_SAMPLES = exact_div(LISTEN_RATE_HZ, 10)
 
+THREADS = 2  # may encode at once, with one copy of the weights
+
 # Nobody speaks faster than this, so a longer text is a decoder going round in circles.
 TOKENS_PER_S = 8
 TOKENS_AT_LEAST = 8
@@ -43,12 +45,12 @@ COMPRESSION_RATIO = 2.4
 
 
 class Recogniser:
-    """Transcribes 16 kHz audio; keeps no state between calls. One thread at a time."""
+    """Transcribes 16 kHz audio; keeps no state between calls. Two threads may call at once."""
 
     def __init__(self, folder: Path) -> None:
         try:
             self._model = ctranslate2.models.Whisper(
-                str(folder), compute_type="int8", intra_threads=1, inter_threads=1
+                str(folder), compute_type="int8", intra_threads=1, inter_threads=THREADS
             )
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # both libraries raise bare RuntimeError or Exception
