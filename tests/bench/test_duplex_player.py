@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from voiceserver.bench.duplex import run
+from voiceserver.bench.duplex.book import Book, this_run
 from voiceserver.bench.duplex.listener import Listener
 from voiceserver.bench.duplex.measures import NotRun, StopOutcome, TurnOutcome
+from voiceserver.bench.duplex.plan import Plan
+from voiceserver.bench.duplex.played import judge
 from voiceserver.bench.duplex.player import _EchoAt, play
 from voiceserver.bench.duplex.recording import Recording
 from voiceserver.bench.server import RunningServer
@@ -63,7 +66,7 @@ def _played(url: str, made: Scene) -> Recording:
 
 def test_a_turn_is_answered_after_its_last_word(url: str) -> None:
     recording = _played(url, _scene("turn_end", "turn", [(0.0, 1.0)]))
-    outcome = run.judge(recording)
+    outcome = judge(recording)
     assert isinstance(outcome, TurnOutcome)
     assert outcome.answered
     assert not outcome.sounds_early
@@ -77,7 +80,7 @@ def test_a_turn_is_answered_after_its_last_word(url: str) -> None:
 
 def test_a_long_pause_is_taken_for_the_end(url: str) -> None:
     made = _scene("pause", "turn", [(0.0, 0.8), (2.8, 3.4)])
-    outcome = run.judge(_played(url, made))
+    outcome = judge(_played(url, made))
     assert isinstance(outcome, TurnOutcome)
     assert outcome.pauses == 1
     assert outcome.sounds_early
@@ -85,12 +88,12 @@ def test_a_long_pause_is_taken_for_the_end(url: str) -> None:
 
 def test_an_interruption_stops_the_assistant_and_a_click_does_not(url: str) -> None:
     prompt = "a long story"
-    stopped = run.judge(_played(url, _scene("interruption", "interruption", [(0.0, 0.8)], prompt)))
+    stopped = judge(_played(url, _scene("interruption", "interruption", [(0.0, 0.8)], prompt)))
     assert isinstance(stopped, StopOutcome)
     assert stopped.stopped
     assert stopped.stop_s is not None
     assert stopped.stop_s > 0.1  # the engine needs five loud windows
-    clicked = run.judge(_played(url, _scene("noise", "noise", [(0.0, 0.05)], prompt)))
+    clicked = judge(_played(url, _scene("noise", "noise", [(0.0, 0.05)], prompt)))
     assert isinstance(clicked, StopOutcome)
     assert not clicked.stopped
 
@@ -98,7 +101,7 @@ def test_an_interruption_stops_the_assistant_and_a_click_does_not(url: str) -> N
 def test_a_reply_that_is_over_before_the_event_does_not_count(url: str) -> None:
     made = _scene("noise", "noise", [(3.0, 3.05)], "short")
     with pytest.raises(NotRun, match=r"not speaking|too soon"):
-        run.judge(_played(url, made))
+        judge(_played(url, made))
 
 
 def test_the_microphone_hears_the_echo_of_what_is_played(url: str) -> None:
@@ -134,7 +137,9 @@ def test_what_did_not_run_is_repeated_with_another_scene(
         return _scene(kind, "noise", [(at_s, at_s + 0.05)], prompt)
 
     monkeypatch.setattr(run, "scene", made)
-    results = asyncio.run(run.measure(url, "ours", ["noise"], 1, 2, 0, lambda line: None))
+    plan, book = Plan(("noise",), 1, 2, 0), Book(this_run(0, 2, "now"))
+    asyncio.run(run.measure(url, "ours", plan, book, lambda line: None))
+    results = plan.results("ours", book.of("ours"))
     assert len(results.outcomes["noise"]) == 1
     assert len(results.not_run["noise"]) == 1
     assert results.not_run["noise"][0].startswith("noise:0")
@@ -150,7 +155,7 @@ def test_a_server_that_is_not_there_is_told() -> None:
 def test_a_cough_in_front_of_the_real_server(live_server: RunningServer) -> None:
     """Whether it stops is measured elsewhere; that the scene runs and is judged is what counts."""
     recording = _played(live_server.url, scene("noise", 1))
-    outcome = run.judge(recording)
+    outcome = judge(recording)
     assert isinstance(outcome, StopOutcome)
     assert outcome.detail in ("cough", "cleared throat", *noise_kinds("held_out"))
     assert recording.replies[0].words_heard()

@@ -44,10 +44,11 @@ class Report:
     goals: list[Goal] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
     card: dict[str, str] = field(default_factory=dict)  # what is known before measuring
+    machine: dict[str, Any] | None = None  # None: this one, as it is now
 
     def show(self, as_json: bool, out: Path | None = None) -> None:
         """Print it all; with `as_json` only the JSON line. Keep that line in the folder `out`."""
-        machine = machine_card()
+        machine = self.machine or machine_card()
         if not as_json:
             self._show_card_and_table(machine)
         goals = {goal.name: {"value": goal.value, "at_most": goal.at_most} for goal in self.goals}

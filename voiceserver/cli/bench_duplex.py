@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from voiceserver.bench.server import server_at
 from voiceserver.errors import VoiceserverError
 
 if TYPE_CHECKING:
+    from voiceserver.bench.duplex.book import Book
+    from voiceserver.bench.duplex.plan import Plan
     from voiceserver.scenes.live import SceneKind
 
 
@@ -29,6 +32,14 @@ def duplex(
     turn_taking: list[str] = typer.Option(
         [], help="Measure an own server with `serve --turn-taking` this; may be repeated."
     ),
+    keep: Path | None = typer.Option(
+        None,
+        help="JSON lines: each scene played is added at once, and those that are there already "
+        "are not played again. With all of them there only the report is printed.",
+    ),
+    minutes: float | None = typer.Option(
+        None, min=0.0, help="Begin no scene after so many minutes; 0: report what --keep has."
+    ),
     timeline: Path | None = typer.Option(None, help="Draw a scene into this SVG file."),
     scene: str = typer.Option("", help="With --timeline: which scene, like pause:3; only it runs."),
     url: str | None = typer.Option(None, help="Server, like ws://host:8000; else one is started."),
@@ -40,24 +51,59 @@ def duplex(
     if bool(scene) != (timeline is not None):
         raise VoiceserverError("--timeline FILE and --scene KIND:NUMBER belong together")
     if timeline is not None:
+        if keep is not None:
+            raise VoiceserverError("--keep is for outcomes: leave it out with --timeline")
         kind, number = _named(scene)
         with server_at(url, 1, _options(turn_taking[:1])) as server:
             _draw(server.url, kind, number, seed, timeline)
         return
+    from voiceserver.bench.duplex.book import Book, this_run
+    from voiceserver.bench.duplex.plan import Plan
     from voiceserver.bench.duplex.report import report
+    from voiceserver.bench.duplex.run import now
+
+    plan = Plan(tuple(_kinds(kinds)), scenes, sessions, seed)
+    book = Book(this_run(seed, sessions, now()), keep)
+    servers = {name or url or "as it is served": name for name in turn_taking or [""]}
+    broken_off = _play(plan, book, url, servers, minutes)
+    results = [plan.results(called, book.of(called)) for called in servers if book.of(called)]
+    if not results:
+        raise VoiceserverError("no scene was played: there is nothing to report")
+    found = report(results, sessions, seed)
+    found.card["played"], found.machine = book.when(), book.machine()
+    found.show(as_json)
+    if broken_off:
+        raise typer.Exit(130)
+
+
+def _play(
+    plan: Plan, book: Book, url: str | None, servers: Mapping[str, str], minutes: float | None
+) -> bool:
+    """Play what is due to each of the servers, called so, with so named turn-taking.
+
+    Whether Ctrl-C broke it off.
+    """
     from voiceserver.bench.duplex.run import measure, prepare
 
-    chosen = _kinds(kinds)
-    prepare(_progress)
-    results = []
-    for name in turn_taking or [""]:
-        # a slot more: the next scene may come before the last one's is free again
-        with server_at(url, sessions + 1, _options([name] if name else [])) as server:
-            called = name or url or "as it is served"
-            results.append(
-                asyncio.run(measure(server.url, called, chosen, scenes, sessions, seed, _progress))
-            )
-    report(results, sessions, seed).show(as_json)
+    if minutes == 0 or not any(plan.due(book.of(called)) for called in servers):
+        return False
+    book.check_may_go_on()
+    try:
+        prepare(_progress)
+        end_s = None if minutes is None else time.monotonic() + 60 * minutes
+
+        def over() -> bool:
+            return end_s is not None and time.monotonic() >= end_s
+
+        for called, name in servers.items():
+            if over() or not plan.due(book.of(called)):
+                continue
+            # a slot more: the next scene may come before the last one's is free again
+            with server_at(url, plan.sessions + 1, _options([name] if name else [])) as server:
+                asyncio.run(measure(server.url, called, plan, book, _progress, over))
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _options(turn_taking: Sequence[str]) -> list[str]:
@@ -83,8 +129,8 @@ def _named(scene: str) -> tuple[SceneKind, int]:
 
 def _draw(url: str, kind: SceneKind, number: int, seed: int, file: Path) -> None:
     from voiceserver.bench.duplex.measures import NotRun
+    from voiceserver.bench.duplex.played import judge
     from voiceserver.bench.duplex.player import play
-    from voiceserver.bench.duplex.run import judge
     from voiceserver.bench.duplex.timeline import picture
     from voiceserver.scenes.live import scene
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voiceserver.bench.duplex.recording import Happening, Heard, Recording
-from voiceserver.clock import WIRE_RATE_HZ
 
 SHORT_S, FEW_WORDS = 1.0, 3  # below both a reply takes nobody's turn
 ACKNOWLEDGING_WORDS = 2  # at most so many, and short: the assistant's own backchannel
@@ -94,7 +93,7 @@ def judge_stop(recording: Recording) -> StopOutcome:
     span = recording.audible(reply)
     assert span is not None, "it was heard when the event came"
     cut = reply.cut and reply.done_s is not None and event.begin_s <= reply.done_s <= until_s
-    silent_s = _ended_s(recording) - span[1]
+    silent_s = recording.length_s - span[1]
     fell_silent = not reply.status and span[1] <= until_s and silent_s >= SILENT_STOP_S
     flushed = reply.flushed_s is not None and event.begin_s <= reply.flushed_s <= until_s
     stopped = (
@@ -144,10 +143,6 @@ def _answer_s(recording: Recording, stopped: Heard, event: Happening) -> float |
         if reply is not stopped and (span := recording.audible(reply)) and span[0] > event.begin_s
     ]
     return max(0.0, min(begins) - event.end_s) if begins else None
-
-
-def _ended_s(recording: Recording) -> float:
-    return len(recording.heard) / WIRE_RATE_HZ
 
 
 def _words(recording: Recording, reply: Heard) -> int | None:

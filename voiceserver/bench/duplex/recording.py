@@ -79,6 +79,10 @@ class Recording:
     def name(self) -> str:
         return f"{self.kind}:{self.number}"
 
+    @property
+    def length_s(self) -> float:
+        return len(self.heard) / WIRE_RATE_HZ
+
     def audible(self, reply: Heard) -> tuple[float, float] | None:
         """When the first and the last audible sound of a reply was heard."""
         found: list[float] = []

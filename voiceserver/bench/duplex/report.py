@@ -34,7 +34,7 @@ class Results:
     server: str
     outcomes: dict[SceneKind, list[Outcome]] = field(default_factory=dict)
     not_run: dict[SceneKind, list[str]] = field(default_factory=dict)  # "echo:3: why"
-    seconds: float = 0.0
+    seconds: float = 0.0  # of scenes
 
     def turns(self, *kinds: SceneKind) -> list[TurnOutcome]:
         found = [outcome for kind in kinds for outcome in self.outcomes.get(kind, [])]

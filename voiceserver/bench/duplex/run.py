@@ -1,22 +1,25 @@
-"""Plays the scenes of all kinds, several at once, and repeats with another what did not go."""
+"""Plays the scenes that are due, several at once."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 
-from voiceserver.bench.duplex.measures import NotRun, Outcome, judge_stop, judge_turn
+from voiceserver.bench.duplex.book import Book
+from voiceserver.bench.duplex.plan import Plan
+from voiceserver.bench.duplex.played import played
 from voiceserver.bench.duplex.player import play
-from voiceserver.bench.duplex.recording import Recording
-from voiceserver.bench.duplex.report import Results
 from voiceserver.bench.voices import speak_marked
-from voiceserver.scenes.live import TURN_KINDS, SceneKind, scene
+from voiceserver.scenes.live import Scene, scene
 from voiceserver.scenes.voices import to_synthesize
 
 Progress = Callable[[str], None]
-SPARE = 2  # so many times the scenes of a kind are tried in all
+Over = Callable[[], bool]
+ROUND = 8  # so many scenes of each session are made before they are played: about 2.5 MB each
 
 
 def prepare(told: Progress) -> None:
@@ -29,42 +32,41 @@ def prepare(told: Progress) -> None:
             told(f"making the users' speech: {number + 1}/{len(pairs)}")
 
 
-def judge(recording: Recording) -> Outcome:
-    """What a scene says; raises NotRun if it says nothing."""
-    return judge_turn(recording) if recording.kind in TURN_KINDS else judge_stop(recording)
-
-
 async def measure(
     url: str,
     server: str,
-    kinds: Sequence[SceneKind],
-    scenes: int,
-    sessions: int,
-    seed: int,
+    plan: Plan,
+    book: Book,
     told: Progress,
-) -> Results:
-    """`scenes` of each kind that went as planned, or as many as did of twice that number."""
-    results = Results(server, {kind: [] for kind in kinds}, {kind: [] for kind in kinds})
-    # kinds take turns, so that whatever changes with time touches all alike
-    waiting = deque((kind, number) for number in range(scenes) for kind in kinds)
-    began_s = time.monotonic()
+    over: Over = lambda: False,
+) -> None:
+    """Play all that is due, or until it is `over`; a scene broken off leaves nothing in the book.
 
-    async def user() -> None:
-        while waiting:
-            kind, number = waiting.popleft()
-            made = await asyncio.to_thread(scene, kind, number, seed)
-            recording = await play(url, made)
-            try:
-                outcome = judge(recording)
-            except NotRun as why:
-                results.not_run[kind].append(f"{made.name}: {why}")
-                told(f"{made.name} did not run: {why}")
-                if number + scenes < SPARE * scenes:
-                    waiting.append((kind, number + scenes))
-                continue
-            results.outcomes[kind].append(outcome)
-            told(f"{server} {made.name}: {outcome}")
+    A scene takes 0.1 to 0.3 s of a core to make, which would be heard in the latencies of others:
+    so all scenes of a round are made while nobody is in a call.
+    """
+    while (due := plan.due(book.of(server))) and not over():
+        made: deque[Scene] = deque()
+        for kind, number in due[: ROUND * plan.sessions]:
+            made.append(await asyncio.to_thread(scene, kind, number, plan.seed))
+        users = (_user(url, server, made, book, told, over) for _ in range(plan.sessions))
+        await asyncio.gather(*users)
 
-    await asyncio.gather(*(user() for _ in range(sessions)))
-    results.seconds = time.monotonic() - began_s
-    return results
+
+async def _user(
+    url: str, server: str, made: deque[Scene], book: Book, told: Progress, over: Over
+) -> None:
+    while made and not over():
+        recording = await play(url, made.popleft())
+        one = played(server, recording, now(), load())
+        book.add(one)
+        told(f"{server} {one.name}: {one.outcome or f'did not run: {one.not_run}'}")
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def load() -> float | None:
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
