@@ -25,6 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from voiceserver.config import Limits, ServerConfig
 from voiceserver.gateway.app import create_app
+from voiceserver.gateway.line import Line
 from voiceserver.gateway.serving import DrainingServer, uvicorn_config
 from voiceserver.gateway.state import GatewayState
 
@@ -159,6 +160,17 @@ class Gateway:
             caller = Caller(client)
             assert (await caller.next())["type"] == "session.created"
             yield caller
+
+    async def only_line(self) -> Line:
+        """The server's side of the only call there is, once those of others have left."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.state.connections) != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return next(iter(self.state.connections))
+
+    async def only_id(self) -> str:
+        """Its session's."""
+        return (await self.only_line()).session_id
 
     def told(self, session_id: str, kind: type[Any]) -> list[Any]:
         """What the engine has been told about a session, audio excepted."""

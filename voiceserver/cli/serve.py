@@ -81,8 +81,8 @@ def serve(
     ),
     transfer_to: list[str] | None = typer.Option(
         None,
-        help="NAME=NUMBER or NAME=SIP-URI to whom the model may transfer calls over SIP; may be "
-        "given several times. [VOICESERVER_TRANSFER_TO, separated by semicolons]",
+        help="NAME=NUMBER or NAME=SIP-URI to whom the model may transfer calls; may be given "
+        "several times. [VOICESERVER_TRANSFER_TO, separated by semicolons]",
     ),
     mcp: list[str] | None = typer.Option(
         None,

@@ -23,8 +23,10 @@ from voiceserver.gateway.live.endpoint import router as live_router
 from voiceserver.gateway.mcp.access import Access
 from voiceserver.gateway.phone.asterisk import router as asterisk_router
 from voiceserver.gateway.phone.audiosocket_server import AudioSocketServer
+from voiceserver.gateway.phone.handovers import Handovers
 from voiceserver.gateway.phone.sip.server import SipServer
 from voiceserver.gateway.phone.streams import router as streams_router
+from voiceserver.gateway.phone.transfer_endpoint import router as transfer_router
 from voiceserver.gateway.phone.twilio import router as twilio_router
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.gateway.realtime.endpoint import router as realtime_router
@@ -37,6 +39,16 @@ from voiceserver.gateway.webrtc.ice import ice_servers
 from voiceserver.metrics import Metrics
 from voiceserver.session.call_tools import CallTools
 
+_ROUTERS = (
+    realtime_router,
+    webrtc_router,
+    live_router,
+    twilio_router,
+    streams_router,
+    asterisk_router,
+    transfer_router,
+    secrets_router,
+)
 _SPARE_SLOTS = 1  # for audio inside items, see clips.py
 _GOODBYE_S = 3.0
 _POLL_S = 0.02
@@ -51,8 +63,31 @@ mimetypes.add_type("image/svg+xml", ".svg")
 def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None) -> FastAPI:
     """The server. `engine_command` replaces the engine process (its socket's path is appended)."""
     ice_servers(config.ice_servers)  # what is wrong with them is told at the start
-    metrics = Metrics()
-    limits = config.limits
+    services = _services(config, engine_command)
+    state = GatewayState(config, services, ClientSecrets(config.api_key))
+    app = FastAPI(
+        title="voiceserver", lifespan=lambda app: _running(state), docs_url=None, redoc_url=None
+    )
+    app.state.gateway = state
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Location"],
+    )
+    for router in _ROUTERS:
+        app.include_router(router)
+    _add_information(app, state, started_at=int(time.time()))
+    page = web_folder()
+    if page.is_dir():
+        app.mount("/", _Page(directory=page, html=True), name="page")
+    return app
+
+
+def _services(config: ServerConfig, engine_command: Sequence[str] | None) -> Services:
+    """What all connections share; the engine has not been started."""
+    metrics, clock, limits = Metrics(), MonotonicClock(), config.limits
     engine_config = EngineConfig(
         model=config.model,
         slots=limits.sessions + _SPARE_SLOTS,
@@ -64,52 +99,37 @@ def create_app(config: ServerConfig, engine_command: Sequence[str] | None = None
         turn_taking=config.turn_taking,
     )
     engine = EngineClient(engine_config, metrics, engine_command)
-    clips = ClipReader(engine, limits.utterance_s)
-    access = Access(config.mcp_hosts)
-    call_tools = CallTools(config.hang_up, dict(config.transfer_to))
-    clock = MonotonicClock()
-    services = Services(engine, clips, limits, metrics, clock, access, call_tools, config.mcp)
-    state = GatewayState(config, services, ClientSecrets(config.api_key))
-
-    audiosocket, sip = AudioSocketServer(state), SipServer(state)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await engine.start()
-        try:
-            if config.audiosocket is not None:
-                await audiosocket.start(config.audiosocket)
-            if config.sip is not None:
-                await sip.start(config.sip)
-            yield
-        finally:
-            state.draining = True
-            audiosocket.stop()
-            await _end_connections(state)
-            await sip.stop()
-            await engine.stop()
-
-    app = FastAPI(title="voiceserver", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.gateway = state
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=["*"],
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=["Location"],
+    return Services(
+        engine=engine,
+        clips=ClipReader(engine, limits.utterance_s),
+        limits=limits,
+        metrics=metrics,
+        clock=clock,
+        mcp_access=Access(config.mcp_hosts),
+        call_tools=CallTools(config.hang_up, dict(config.transfer_to)),
+        mcp_servers=config.mcp,
+        handovers=Handovers(clock.now_s),
     )
-    app.include_router(realtime_router)
-    app.include_router(webrtc_router)
-    app.include_router(live_router)
-    app.include_router(twilio_router)
-    app.include_router(streams_router)
-    app.include_router(asterisk_router)
-    app.include_router(secrets_router)
-    _add_information(app, state, started_at=int(time.time()))
-    page = web_folder()
-    if page.is_dir():
-        app.mount("/", _Page(directory=page, html=True), name="page")
-    return app
+
+
+@asynccontextmanager
+async def _running(state: GatewayState) -> AsyncIterator[None]:
+    """The engine, and what listens beside HTTP, from the server's start to its end."""
+    config, engine = state.config, state.services.engine
+    audiosocket, sip = AudioSocketServer(state), SipServer(state)
+    await engine.start()
+    try:
+        if config.audiosocket is not None:
+            await audiosocket.start(config.audiosocket)
+        if config.sip is not None:
+            await sip.start(config.sip)
+        yield
+    finally:
+        state.draining = True
+        audiosocket.stop()
+        await _end_connections(state)
+        await sip.stop()
+        await engine.stop()
 
 
 class _Page(StaticFiles):

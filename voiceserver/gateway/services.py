@@ -8,6 +8,7 @@ from voiceserver.clock import Clock
 from voiceserver.config import Limits, McpConfig
 from voiceserver.gateway.engine_client import EngineClient
 from voiceserver.gateway.mcp.access import Access
+from voiceserver.gateway.phone.handovers import Handovers
 from voiceserver.gateway.realtime.clips import ClipReader
 from voiceserver.metrics import Metrics
 from voiceserver.session.call_tools import CallTools
@@ -25,3 +26,4 @@ class Services:
     mcp_access: Access
     call_tools: CallTools  # on telephones, as are these:
     mcp_servers: tuple[McpConfig, ...]
+    handovers: Handovers

@@ -35,7 +35,7 @@ async def test_a_caller_hears_what_a_servers_tool_answers(
     }
     with running_gateway(tmp_path / "journal", say="call now", settings=settings) as gateway:
         async with calling(gateway.port) as call:
-            [line] = gateway.state.connections
+            line = await gateway.only_line()
             for _ in range(1000):
                 if any(tool.name == "weather" for tool in line._session.settings.served):
                     break

@@ -84,14 +84,14 @@ class AsteriskCall:
 
 @asynccontextmanager
 async def dialling(
-    port: int, *, kind: int = SLIN8, polite: bool = True
+    port: int, *, kind: int = SLIN8, polite: bool = True, call_id: uuid.UUID | None = None
 ) -> AsyncIterator[AsteriskCall]:
     """A call; with `polite` it says who it is and its line is open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     call = AsteriskCall(reader, writer, kind)
     tasks = [asyncio.create_task(call.read())]
     if polite:
-        call.send(UUID, uuid.uuid4().bytes)
+        call.send(UUID, (call_id or uuid.uuid4()).bytes)
         tasks.append(asyncio.create_task(call.speak()))
     try:
         yield call

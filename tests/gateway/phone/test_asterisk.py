@@ -19,17 +19,12 @@ from voiceserver.gateway.phone.asterisk import AsteriskCall
 BYTES_A_WORD = 3200  # the scripted voice speaks a word in 0.4 s
 
 
-def session_id(gateway: Gateway) -> str:
-    [line] = gateway.state.connections
-    return line.session_id
-
-
 async def test_a_turn_is_heard_and_answered(gateway: Gateway) -> None:
     async with dialled(gateway.port, "?instructions=Be%20brief.") as call:
         call.says += tone(0.8)
         await call.until(lambda: call.sounds() > 0)
         await call.quiet()
-        dialogue = gateway.told(session_id(gateway), Respond)[-1].dialogue
+        dialogue = gateway.told(await gateway.only_id(), Respond)[-1].dialogue
     assert [m.text for m in dialogue] == ["Be brief.", "turn 1"]
     assert abs(len(call.heard) / 8000 - 4 * 0.4) < 0.1  # "I heard turn 1."
     assert call.commands() == ["START_MEDIA_BUFFERING", "STOP_MEDIA_BUFFERING"]
@@ -45,7 +40,7 @@ async def test_speaking_up_flushes_and_cuts_what_is_remembered(talkative: Gatewa
         await asyncio.sleep(0.2)
         assert call.sounds_since_flush() == 0  # nothing of that reply follows
         await call.until(lambda: call.sounds_since_flush() > 0)
-        said = talkative.told(session_id(talkative), Respond)[-1].dialogue[-2]
+        said = talkative.told(await talkative.only_id(), Respond)[-1].dialogue[-2]
     words = said.text.split()
     assert words == [f"word{i}" for i in range(len(words))]
     assert heard_words - 1.5 <= len(words) <= heard_words + 1.0
@@ -57,7 +52,7 @@ async def test_keys_are_a_turn(gateway: Gateway) -> None:
         for key in "42#":
             await call.socket.send(f"DTMF_END digit:{key}")
         await call.until(lambda: call.sounds() > 0)
-        dialogue = gateway.told(session_id(gateway), Respond)[-1].dialogue
+        dialogue = gateway.told(await gateway.only_id(), Respond)[-1].dialogue
     assert dialogue[-1].text == "I pressed 42 on my telephone."
 
 
@@ -88,7 +83,7 @@ async def test_the_server_can_hang_up(gateway: Gateway) -> None:
     async with dialled(gateway.port) as call:
         call.says += tone(0.6)
         await call.until(lambda: call.sounds() > 0)
-        [line] = gateway.state.connections
+        line = await gateway.only_line()
         assert isinstance(line, AsteriskCall)
         line._ending.get_loop().call_soon_threadsafe(line.hang_up)  # type: ignore[union-attr]
         await call.until(lambda: call.commands()[-1:] == ["HANGUP"])

@@ -53,18 +53,13 @@ async def empty(gateway: Gateway) -> bool:
     return False
 
 
-def session_id(gateway: Gateway) -> str:
-    [line] = gateway.state.connections
-    return line.session_id
-
-
 @pytest.mark.parametrize(("kind", "rate_hz"), [(SLIN8, 8000), (SLIN16, 16000)])
 async def test_a_turn_is_heard_and_answered(exchange: Gateway, kind: int, rate_hz: int) -> None:
     async with dialling(port_of(exchange), kind=kind) as call:
         call.says += tone(0.8, rate_hz)
         await call.until(lambda: bool(call.heard))
         await call.quiet()
-        dialogue = exchange.told(session_id(exchange), Respond)[-1].dialogue
+        dialogue = exchange.told(await exchange.only_id(), Respond)[-1].dialogue
     assert dialogue[-1].text == "turn 1"
     sound = np.frombuffer(b"".join(call.heard), "<i2")
     assert abs(len(sound) / rate_hz - 4 * 0.4) < 0.1  # "I heard turn 1."
@@ -89,7 +84,7 @@ async def test_speaking_up_stops_the_sound_and_cuts_what_is_remembered(
         await call.quiet(0.3)
         heard_s = len(call.heard) * 0.02
         await call.until(lambda: len(call.heard) * 0.02 > heard_s)  # the next reply
-        first, second = talkative_exchange.told(session_id(talkative_exchange), Respond)
+        first, second = talkative_exchange.told(await talkative_exchange.only_id(), Respond)
     assert first.dialogue[-1].text == "long turn 1"
     heard_words = sum(middle <= heard_s for middle in MIDDLES_S)
     assert 1 < heard_words < 8
@@ -101,7 +96,7 @@ async def test_keys_are_a_turn(exchange: Gateway) -> None:
         for key in b"42#":
             call.send(DTMF, bytes([key]))
         await call.until(lambda: bool(call.heard))
-        dialogue = exchange.told(session_id(exchange), Respond)[-1].dialogue
+        dialogue = exchange.told(await exchange.only_id(), Respond)[-1].dialogue
     assert dialogue[-1].text == "I pressed 42 on my telephone."
 
 

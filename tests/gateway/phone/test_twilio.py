@@ -19,12 +19,6 @@ from voiceserver.engine.messages import Cancel, ChatMessage, Respond
 BYTES_A_WORD = 3200  # the scripted voice speaks a word in 0.4 s
 
 
-def session_id(gateway: Gateway) -> str:
-    """The id of the only call there is."""
-    [line] = gateway.state.connections
-    return line.session_id
-
-
 async def test_a_turn_is_heard_and_answered(gateway: Gateway) -> None:
     async with calling(gateway.port, paced=False) as call:
         await call.begin(instructions="Speak like a pirate.")
@@ -32,7 +26,7 @@ async def test_a_turn_is_heard_and_answered(gateway: Gateway) -> None:
         call.says += tone(0.8)
         await call.until(lambda c: c.sounds() > 0)
         await call.quiet()
-        session = session_id(gateway)
+        session = await gateway.only_id()
         running.cancel()
     dialogue = gateway.told(session, Respond)[-1].dialogue
     assert [m.text for m in dialogue] == ["Speak like a pirate.", "turn 1"]
@@ -53,7 +47,7 @@ async def test_speaking_up_clears_and_cuts_what_is_remembered(talkative: Gateway
         await call.until(lambda c: c.heard_when_cleared)
         after_clear = call.received.index(next(m for m in call.received if m["event"] == "clear"))
         await call.until(lambda c: c.sounds_since_clear() > 0)  # the next reply
-        session = session_id(talkative)
+        session = await talkative.only_id()
         await call.hang_up()
         await asyncio.wait_for(call.socket.wait_closed(), 20)
         assert call.socket.close_code == 1000
@@ -87,7 +81,7 @@ async def test_marks_are_believed_and_not_the_clock(talkative: Gateway) -> None:
         call.says += tone(0.4)
         await call.until(lambda c: c.heard_when_cleared)
         await call.until(lambda c: c.sounds_since_clear() > 0)
-        session = session_id(talkative)
+        session = await talkative.only_id()
     remembered: ChatMessage = talkative.told(session, Respond)[-1].dialogue[-2]
     marks = [i for i, m in enumerate(call.received) if m["event"] == "mark"]
     told_bytes = sum(
@@ -105,7 +99,7 @@ async def test_keys_are_a_turn(gateway: Gateway) -> None:
     async with calling(gateway.port) as call:
         await call.press("42#")
         await call.until(lambda c: c.sounds() > 0)
-        session = session_id(gateway)
+        session = await gateway.only_id()
         await call.press("7")  # while it speaks; a pause ends the entry
         await call.until(lambda c: c.heard_when_cleared)
         await call.until(lambda c: c.sounds_since_clear() > 0)

@@ -14,8 +14,10 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from voiceserver.gateway.admission import Refused, admit, deny, serve
-from voiceserver.gateway.auth import admitted_session, authorised
+from voiceserver.gateway.auth import admitted_session
 from voiceserver.gateway.ephemeral import SecretRefused
+from voiceserver.gateway.hanging_up import hang_up_from_outside
+from voiceserver.gateway.line import Line
 from voiceserver.gateway.live.connection import LiveConnection
 from voiceserver.gateway.refusals import refusal
 from voiceserver.gateway.state import GatewayState
@@ -51,14 +53,13 @@ def _check_key(websocket: WebSocket, state: GatewayState) -> None:
 @router.post("/openai/v1/live/sessions/{session_id}/hangup")
 async def hang_up(request: Request, session_id: str) -> Response:
     """End a session from outside."""
-    state: GatewayState = request.app.state.gateway
-    if not authorised(request, state.config.api_key):
-        return refusal(401, "invalid_api_key", "Incorrect API key provided.")
-    for line in state.connections:
-        if isinstance(line, LiveConnection) and line.session_id == session_id:
-            line.hang_up()
-            return Response(status_code=200)
-    return refusal(404, "session_not_found", "There is no such Live session.")
+
+    def find(state: GatewayState) -> Line | None:
+        lines = (line for line in state.connections if isinstance(line, LiveConnection))
+        return next((line for line in lines if line.session_id == session_id), None)
+
+    missing = refusal(404, "session_not_found", "There is no such Live session.")
+    return hang_up_from_outside(request, find, missing)
 
 
 @router.api_route("/v1/live/{rest:path}", methods=["GET", "POST"])

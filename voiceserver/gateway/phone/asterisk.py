@@ -91,6 +91,8 @@ class AsteriskCall(PhoneSocket):
         log.info("%s is call %s", self.session_id, fields.get("connection_id", ""))
         self._telephone.recode(coding)
         self._begin(self._websocket.query_params)
+        if call_id := self._websocket.query_params.get("call"):
+            self._known_as(call_id)
 
     # --- to the caller -----------------------------------------------------------------------
 

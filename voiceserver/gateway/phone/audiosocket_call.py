@@ -22,15 +22,20 @@ class AudioSocketCall(PacedLine):
     """One caller."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, services: Services
+        self,
+        call_id: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        services: Services,
     ) -> None:
         super().__init__(services)
+        self._asked_as = call_id
         self._reader, self._writer = reader, writer
         self._kind = 0x10  # of the sound, both ways: as the caller's comes
         self._telephone = Telephone(self._session, Linear(), self)
 
     async def _open(self) -> None:
-        """The connection stands already."""
+        self._known_as(self._asked_as)
 
     async def _close(self, code: int, reason: str) -> None:
         self._telephone.keypad.close()

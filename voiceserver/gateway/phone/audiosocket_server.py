@@ -64,6 +64,7 @@ class AudioSocketServer:
         if first.kind != wire.UUID or len(first.payload) != 16:
             raise Refused(400, "invalid_event", "The first frame is not a UUID.")
         services = self._state.services
-        call = await admit(self._state, lambda: AudioSocketCall(reader, writer, services))
-        log.info("%s is call %s", call.session_id, uuid.UUID(bytes=first.payload))
+        call_id = str(uuid.UUID(bytes=first.payload))
+        call = await admit(self._state, lambda: AudioSocketCall(call_id, reader, writer, services))
+        log.info("%s is call %s", call.session_id, call_id)
         await serve(call, self._state)

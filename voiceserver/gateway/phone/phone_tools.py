@@ -25,21 +25,19 @@ _ANYWHERE = Access(("public", "local", "private"))  # the operator has named the
 class PhoneTools:
     """The tools of one call."""
 
-    def __init__(
-        self, session: Session, services: Services, flush: Callable[[], None], can_transfer: bool
-    ) -> None:
+    def __init__(self, session: Session, services: Services, flush: Callable[[], None]) -> None:
         self._session = session
         self._flush = flush
         self._servers = [_wire(server) for server in services.mcp_servers]
         self._call_tools = services.call_tools
-        if not can_transfer:
-            self._call_tools = replace(self._call_tools, transfer_to={})
         self._toolbox = Toolbox(_ANYWHERE, session.tool_calls, self._changed, services.clock.now_s)
 
-    def offer(self) -> None:
+    def offer(self, *, can_transfer: bool) -> None:
         """Let the model have them; those of servers as soon as they are known."""
-        settings = replace(self._session.settings, call_tools=self._call_tools)
-        self._session.configure(settings)
+        call_tools = self._call_tools
+        if not can_transfer:
+            call_tools = replace(call_tools, transfer_to={})
+        self._session.configure(replace(self._session.settings, call_tools=call_tools))
         self._toolbox.want(self._servers, only=True)
 
     def _changed(self) -> None:

@@ -19,6 +19,7 @@ from voiceserver.session import notices as n
 log = logging.getLogger("voiceserver.gateway")
 
 PIECE_BYTES = 800  # 100 ms: how finely the played position is known
+ASKS = "transfer"  # the parameter by which a call says that it asks to whom it goes in the end
 MOST_MARKS = 4096  # awaited at once: of seven minutes of sound
 
 
@@ -49,6 +50,8 @@ class StreamCall(PhoneSocket):
         log.info("%s is call %s", self.session_id, started.call_id)
         self._telephone.recode(started.coding)
         self._begin(started.parameters)
+        if started.parameters.get(ASKS) == "yes":
+            self._known_as(started.call_id)
 
     def _carry_out(self, message: d.Message | None) -> None:
         match message:

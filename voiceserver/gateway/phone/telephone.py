@@ -10,6 +10,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -20,9 +21,11 @@ from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.errors import ClientError
 from voiceserver.gateway.codings import Coding
 from voiceserver.gateway.line import Line, new_id
+from voiceserver.gateway.phone.handovers import Handover
 from voiceserver.gateway.phone.keypad import Keypad
 from voiceserver.gateway.phone.phone_tools import PhoneTools
 from voiceserver.session import notices as n
+from voiceserver.session.call_tools import TRANSFER
 from voiceserver.session.items import Item, Part
 from voiceserver.session.session import Session
 from voiceserver.session.settings import SessionSettings, TurnSettings
@@ -31,6 +34,7 @@ log = logging.getLogger("voiceserver.gateway")
 
 # A caller hears whether we are listening only by our answer: the model of turn ends decides.
 CALL_SETTINGS = SessionSettings(turns=TurnSettings(kind="semantic_vad"))
+NOBODY = "Nobody answered there; you are talking with the user again."
 
 
 class Telephone:
@@ -107,10 +111,11 @@ class PhoneLine(Line):
     """A call. The transport adds how sound gets to the caller, and how it is stopped."""
 
     _telephone: Telephone
+    _call_id: str | None = None  # by which the network asks what is to become of the call
 
     @cached_property
     def _tools(self) -> PhoneTools:
-        return PhoneTools(self._session, self._services, self._flush, self.can_transfer)
+        return PhoneTools(self._session, self._services, self._flush)
 
     async def run(self) -> None:
         try:
@@ -120,7 +125,34 @@ class PhoneLine(Line):
 
     def engine_ready(self) -> None:
         super().engine_ready()
-        self._tools.offer()
+        self._tools.offer(can_transfer=self.can_transfer)
+
+    def _known_as(self, call_id: str) -> None:
+        """The network knows the call by this id, and asks to whom it goes once we hang up."""
+        self._call_id, self.can_transfer = call_id, True
+        self._tools.offer(can_transfer=True)
+        if (failed := self._services.handovers.end(call_id)) is not None:
+            self._go_on(failed)
+        self.flush()
+
+    def _go_on(self, failed: Handover) -> None:
+        """Nobody has taken the call: it is ours again, with all that was said."""
+        settings = replace(self._session.settings, instructions=failed.instructions)
+        self._session.configure(settings)
+        for item in failed.items:  # the old call's clock means nothing here
+            self._session.create_item(replace(item, start_sample=None, end_sample=None), None)
+        self._session.call_control.failed(failed.asked, NOBODY, self.now_s())
+
+    async def transfer(self, target: str) -> None:
+        if self._call_id is None:
+            await super().transfer(target)
+            return
+        items = [i for i in self._session.conversation.items() if not i.awaits_text]
+        asked = next(item for item in reversed(items) if item.name == TRANSFER)
+        instructions = self._session.settings.instructions
+        handover = Handover(target, asked, tuple(items), instructions)
+        self._services.handovers.begin(self._call_id, handover)
+        self.hang_up()
 
     @abstractmethod
     def play(self, reply: n.ReplyInfo, data: bytes) -> None:

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from voiceserver.errors import ClientError
 from voiceserver.gateway.admission import Refused, admit, serve
-from voiceserver.gateway.auth import admitted_session, authorised
+from voiceserver.gateway.auth import admitted_session
 from voiceserver.gateway.ephemeral import SecretRefused
+from voiceserver.gateway.hanging_up import hang_up_from_outside
 from voiceserver.gateway.realtime.patches import SessionPatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.refusals import refusal
@@ -69,11 +70,5 @@ async def _begin(call: Call, offer: str, state: GatewayState) -> str:
 @router.post("/openai/v1/realtime/calls/{call_id}/hangup")
 async def hang_up(call_id: str, request: Request) -> Response:
     """End a call."""
-    state: GatewayState = request.app.state.gateway
-    if not authorised(request, state.config.api_key):
-        return refusal(401, "invalid_api_key", "Incorrect API key provided.")
-    call = find_call(state, call_id)
-    if call is not None:
-        call.hang_up()
-        return Response(status_code=200)
-    return refusal(404, "call_not_found", "There is no such call.", "call_id")
+    missing = refusal(404, "call_not_found", "There is no such call.", "call_id")
+    return hang_up_from_outside(request, lambda state: find_call(state, call_id), missing)

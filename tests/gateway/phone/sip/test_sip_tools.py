@@ -27,7 +27,7 @@ async def test_the_model_hands_a_caller_over(tmp_path: Path, status: str) -> Non
             call.says += tone(0.8)
             await call.until(lambda: bool(call.asked("REFER")))
             assert abs(call.loud_s() - GOODBYE_S) < 0.15
-            [line] = exchange.state.connections
+            session_id = await exchange.only_id()
             refer = call.asked("REFER")[0]
             assert refer.headers["refer-to"] == f"<sip:1001@{HERE}:{call.port}>"
             await call.ask("NOTIFY", f"SIP/2.0 {status}\r\n", "Event: refer\r\n")
@@ -35,6 +35,6 @@ async def test_the_model_hands_a_caller_over(tmp_path: Path, status: str) -> Non
                 await call.until(lambda: bool(call.asked("BYE")))
                 return
             await call.until(lambda: call.loud_s() > GOODBYE_S + 0.5)
-            said = exchange.told(line.session_id, Respond)[-1].dialogue[-1]
+            said = exchange.told(session_id, Respond)[-1].dialogue[-1]
             assert said.role == "tool"
             assert "486" in said.text
