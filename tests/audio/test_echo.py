@@ -6,7 +6,7 @@ import soxr
 from numpy.typing import NDArray
 
 from voiceserver.audio.echo import EchoTracker, ReferenceTape
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 Floats = NDArray[np.float32]
 

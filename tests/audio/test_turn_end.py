@@ -6,7 +6,7 @@ import soxr
 
 from voiceserver.assets import resolve
 from voiceserver.audio.turn_end import TurnEndPredictor
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 
 @pytest.fixture(scope="module")

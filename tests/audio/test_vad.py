@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
 from voiceserver.audio.vad import VoiceActivity, levels_dbfs
-from voiceserver.bench.voices import RATE_HZ, speak
+from voiceserver.scenes.kokoro import RATE_HZ, speak
 
 Floats = NDArray[np.float32]
 

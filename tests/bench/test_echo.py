@@ -11,10 +11,10 @@ import soxr
 from voiceserver.assets import resolve
 from voiceserver.bench.echo import Scene
 from voiceserver.bench.simulated_call import PACKET_SAMPLES, Heard, Speech, call
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 from voiceserver.engine.family import Samples
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.scenes.channels import EchoPath
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 LISTEN_HZ = 16_000
 REPLY = "I live in Berlin, where I have a small garden with tomatoes and roses."

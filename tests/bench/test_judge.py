@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from voiceserver.bench.judge import WordErrors, total, transcribe, word_errors
-from voiceserver.bench.voices import RATE_HZ, VOICES, UserVoice, speak
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, UserVoice, speak
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests have no packages; the he
 from browser_kit import ANSWER, PATIENCE_MS, PLAIN_HOST, QUESTION, Watch
 from scripted_server import ScriptedServer
 
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((found for name in _NAMES if (found := shutil.which(name))), None)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))  # the caller is 
 from gateway_calls import Caller
 
 from voiceserver.bench.server import RunningServer
-from voiceserver.bench.voices import VOICES, speak
+from voiceserver.scenes.kokoro import VOICES, speak
 
 PACKET_SAMPLES = 960  # 40 ms at 24 kHz
 

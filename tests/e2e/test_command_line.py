@@ -14,7 +14,7 @@ import soundfile as sf
 
 from voiceserver.bench.judge import transcribe, word_errors
 from voiceserver.bench.server import RunningServer
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 pytestmark = pytest.mark.e2e
 

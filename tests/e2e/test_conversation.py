@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from voiceserver.bench.server import RunningServer
-from voiceserver.bench.voices import VOICES, speak
+from voiceserver.scenes.kokoro import VOICES, speak
 
 pytestmark = pytest.mark.e2e
 Call = Callable[..., AbstractAsyncContextManager[tuple[Any, Any]]]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from voiceserver.bench.server import RunningServer, engine_pid
-from voiceserver.bench.voices import VOICES, speak
+from voiceserver.scenes.kokoro import VOICES, speak
 
 pytestmark = pytest.mark.e2e
 Call = Callable[..., AbstractAsyncContextManager[tuple[Any, Any]]]

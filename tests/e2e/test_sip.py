@@ -16,7 +16,7 @@ from real_phones import baresip, needs, own_address
 
 from voiceserver.bench.judge import transcribe
 from voiceserver.bench.server import server_at
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 pytestmark = pytest.mark.e2e
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import soxr
 
-from voiceserver.bench.voices import RATE_HZ, speak
 from voiceserver.engine import wire
 from voiceserver.engine.messages import (
     AudioDelta,
@@ -39,6 +38,7 @@ from voiceserver.engine.messages import (
     TurnEnd,
     UserAudio,
 )
+from voiceserver.scenes.kokoro import RATE_HZ, speak
 
 pytestmark = pytest.mark.e2e
 Message = TypeVar("Message")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from voiceserver.bench.voices import Spoken
 from voiceserver.clock import LISTEN_RATE_HZ
+from voiceserver.scenes.kokoro import Spoken
 
 WORDS = {
     "questions": 4,

@@ -9,7 +9,7 @@ from voiceserver.bench.judge import WordErrors, total, transcribe, word_errors
 from voiceserver.bench.pcm import from_pcm16, to_pcm16
 from voiceserver.bench.questions import QUESTIONS
 from voiceserver.bench.report import Goal, Report
-from voiceserver.bench.voices import VOICES, UserVoice, speak
+from voiceserver.scenes.kokoro import VOICES, UserVoice, speak
 from voiceserver_client import RATE_HZ, Reply, SessionOptions, connect
 
 GOAL_PERCENT = 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from voiceserver.bench.pcm import to_pcm16
 from voiceserver.bench.questions import QUESTIONS
 from voiceserver.bench.report import Goal, Report, quantile
-from voiceserver.bench.voices import VOICES, speak
+from voiceserver.scenes.kokoro import VOICES, speak
 from voiceserver_client import Reply, SessionOptions, connect
 
 FIRST_AUDIO_GOAL_MS = 700

@@ -14,9 +14,9 @@ from voiceserver.bench.microphone import Microphone
 from voiceserver.bench.pcm import from_pcm16
 from voiceserver.bench.questions import INTERRUPTIONS, LONG_ANSWERS
 from voiceserver.bench.report import Goal, Report, quantile
-from voiceserver.bench.voices import VOICES, speak
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver.errors import VoiceserverError
+from voiceserver.scenes.kokoro import VOICES, speak
 from voiceserver_client import (
     AudioDelta,
     Conversation,

@@ -20,13 +20,13 @@ from voiceserver.audio.vad import VoiceActivity, levels_dbfs
 from voiceserver.bench.judge import WordErrors, total, word_errors
 from voiceserver.bench.questions import INTERRUPTIONS, LONG_ANSWERS, QUESTIONS
 from voiceserver.bench.report import Report
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.engine.family import Samples
 from voiceserver.engine.listening.reduced import ReducedAudio
 from voiceserver.engine.messages import NoiseReduction, SpeechActivity
 from voiceserver.engine.nano.recogniser import Recogniser
 from voiceserver.scenes.channels import convolved, room
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 from voiceserver.scenes.noises import babble, bed, noise
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.turn_events import Began, Ended

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.bench.voices import Spoken
 from voiceserver.clock import LISTEN_RATE_HZ
+from voiceserver.scenes.kokoro import Spoken
 
 Samples = NDArray[np.float32]
 Random = np.random.Generator

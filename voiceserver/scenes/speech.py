@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from voiceserver.bench.voices import Spoken
+from voiceserver.scenes.kokoro import Spoken
 from voiceserver.scenes.texts import Part, texts
 from voiceserver.scenes.voices import Voice, speak, spoken_by, voices
 

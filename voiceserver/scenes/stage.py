@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.bench.voices import Spoken
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.scenes.channels import Conditions, convolved, decibels
+from voiceserver.scenes.kokoro import Spoken
 from voiceserver.scenes.noises import babble, noise, noise_kinds
 from voiceserver.scenes.pauses import Turn, plain, with_pauses
 from voiceserver.scenes.speech import Speech, V

@@ -13,8 +13,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from voiceserver.bench.voices import RATE_HZ, Spoken, UserVoice, speak_marked
 from voiceserver.clock import LISTEN_RATE_HZ
+from voiceserver.scenes.kokoro import RATE_HZ, Spoken, UserVoice, speak_marked
 from voiceserver.scenes.texts import KINDS, Part, texts
 
 Samples = NDArray[np.float32]
@@ -67,7 +67,7 @@ def speak(text: str, voice: Voice) -> Spoken:
 
 
 def to_synthesize(part: Part, passes: int = 1) -> Iterator[tuple[str, UserVoice]]:
-    """Every (text, voice) that `bench.voices.speak_marked` should have in its cache.
+    """Every (text, voice) that `kokoro.speak_marked` should have in its cache.
 
     Backchannels and fillers in every voice; of the other texts the first pass has each once, the
     next pass each in another voice. A pitch costs nothing: it is made when spoken.

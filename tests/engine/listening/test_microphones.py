@@ -10,9 +10,9 @@ import soxr
 from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 from voiceserver.engine.family import Window
 from voiceserver.engine.listening.microphones import Microphones
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 Floats = NDArray[np.float32]
 LISTEN_HZ, PACKET = 16_000, 320

@@ -9,12 +9,12 @@ import soxr
 from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
-from voiceserver.bench.voices import RATE_HZ, speak
 from voiceserver.config import policy_folder
 from voiceserver.engine.family import Heard, Transcript, TurnScore, Window
 from voiceserver.engine.listening.microphones import BACKLOG_SAMPLES, WINDOWS_PER_CALL
 from voiceserver.engine.nano.listener import Listener
 from voiceserver.nn import judges
+from voiceserver.scenes.kokoro import RATE_HZ, speak
 
 SECOND = 16_000
 

@@ -8,8 +8,8 @@ import soxr
 from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak
 from voiceserver.engine.nano.recogniser import Recogniser, without_loop
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 Floats = NDArray[np.float32]
 

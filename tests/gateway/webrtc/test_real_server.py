@@ -8,8 +8,8 @@ import soxr
 from rtc_caller import RATE_HZ, rtc_call
 
 from voiceserver.bench.server import RunningServer
-from voiceserver.bench.voices import RATE_HZ as SPEECH_RATE_HZ
-from voiceserver.bench.voices import VOICES, speak
+from voiceserver.scenes.kokoro import RATE_HZ as SPEECH_RATE_HZ
+from voiceserver.scenes.kokoro import VOICES, speak
 
 QUESTION = "What is the capital of France?"
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from voiceserver.bench.voices import Spoken
 from voiceserver.engine.nano.recogniser import Recogniser
 from voiceserver.nn.judges import FLOOR, TURN_END
+from voiceserver.scenes.kokoro import Spoken
 from voiceserver.training.duplex import judging
 from voiceserver.training.duplex.judging import Judged, examples, measured
 from voiceserver.training.duplex.sounds import OVER_US, Sound, over_us, pauses_and_ends

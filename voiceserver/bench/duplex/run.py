@@ -13,7 +13,7 @@ from voiceserver.bench.duplex.book import Book
 from voiceserver.bench.duplex.plan import Plan
 from voiceserver.bench.duplex.played import played
 from voiceserver.bench.duplex.player import play
-from voiceserver.bench.voices import speak_marked
+from voiceserver.scenes.kokoro import speak_marked
 from voiceserver.scenes.live import Scene, scene
 from voiceserver.scenes.voices import to_synthesize
 

@@ -18,9 +18,9 @@ import soxr
 from numpy.typing import NDArray
 
 from voiceserver.audio.pronunciation import PUNCTUATION, SENTENCE_STOP, SPACE, Word, pronounce
-from voiceserver.bench.voices import Spoken
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.nn.hifigan import HOP_SAMPLES, SAMPLE_RATE_HZ
+from voiceserver.scenes.kokoro import Spoken
 from voiceserver.training.teacher import DURATION_OUTPUT, PAD
 
 Samples = NDArray[np.float32]

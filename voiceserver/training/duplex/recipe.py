@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from voiceserver.assets import resolve
-from voiceserver.bench.voices import speak_marked
 from voiceserver.engine.nano.recogniser import Recogniser
 from voiceserver.nn import judges
 from voiceserver.nn.duplex import DuplexPolicy, DuplexShape, save
 from voiceserver.nn.judges import FLOOR, TURN_END, Question
 from voiceserver.scenes.dialogues import Dialogue, dialogue
+from voiceserver.scenes.kokoro import speak_marked
 from voiceserver.scenes.speech import Speech
 from voiceserver.scenes.texts import PARTS, Part
 from voiceserver.scenes.voices import to_synthesize

@@ -14,8 +14,8 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from voiceserver.bench.voices import Spoken, is_spoken
 from voiceserver.clock import LISTEN_RATE_HZ
+from voiceserver.scenes.kokoro import Spoken, is_spoken
 from voiceserver.scenes.texts import KINDS, Part, texts
 from voiceserver.scenes.voices import Voice, speak, voices
 from voiceserver.training.duplex.piper import Manner, PiperSpeaker, Samples

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voiceserver.bench import voices
-from voiceserver.bench.voices import RATE_HZ, VOICES, speak_marked
+from voiceserver.scenes import kokoro
+from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak_marked
 
 
 def test_a_mark_lies_between_its_words() -> None:
@@ -21,26 +21,26 @@ def test_a_mark_lies_between_its_words() -> None:
 
 
 def test_marks_do_not_change_what_is_said() -> None:
-    marked = voices._phonemes("Which is | heavier, | gold or | feathers?")
-    plain = voices._phonemes("Which is heavier, gold or feathers?")
+    marked = kokoro._phonemes("Which is | heavier, | gold or | feathers?")
+    plain = kokoro._phonemes("Which is heavier, gold or feathers?")
     assert marked.replace("| ", "") == plain
     assert marked.count("|") == 3
 
 
 def test_a_number_of_several_groups_is_still_marked() -> None:
-    assert voices._phonemes("In 1984 | it rained.").count("|") == 1
+    assert kokoro._phonemes("In 1984 | it rained.").count("|") == 1
 
 
 def test_speech_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Speech is kept by its text and voice, and made once."""
-    monkeypatch.setattr(voices, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kokoro, "cache_folder", lambda: tmp_path)
     made = []
 
-    def synthesize(text: str, voice: voices.UserVoice) -> voices.Spoken:
+    def synthesize(text: str, voice: kokoro.UserVoice) -> kokoro.Spoken:
         made.append(text)
-        return voices.Spoken(np.full(RATE_HZ // 2, 0.25, np.float32), ((2000, 3000),))
+        return kokoro.Spoken(np.full(RATE_HZ // 2, 0.25, np.float32), ((2000, 3000),))
 
-    monkeypatch.setattr(voices, "_synthesize", synthesize)
+    monkeypatch.setattr(kokoro, "_synthesize", synthesize)
     for _ in range(2):
         spoken = speak_marked("a | b", VOICES[0])
         assert len(spoken.samples) == RATE_HZ // 2

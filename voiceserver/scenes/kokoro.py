@@ -1,4 +1,4 @@
-"""Users who are not our voice: spoken questions for benches and tests, by Kokoro-82M.
+"""Users who are not our voice: speech for scenes, benches and tests, by Kokoro-82M.
 
 Speech is made once and kept in the cache. These are voices of *users*; the server never uses them.
 """
