@@ -46,6 +46,8 @@ class WordFamily:
     hushed_slots: list[int] = field(default_factory=list)
     held_back_s: list[tuple[int, float]] = field(default_factory=list)
     noise: list[tuple[int, NoiseReduction | None]] = field(default_factory=list)
+    ahead: list[tuple[int, tuple[ChatMessage, ...]]] = field(default_factory=list)
+    to_read: int = 0  # pieces that are read when nothing else is to be done
     gathers: bool = False
     fail: set[str] = field(default_factory=set)  # names of methods that raise
 
@@ -84,6 +86,13 @@ class WordFamily:
 
     def turn_began(self, slot: int, start_sample: int, dialogue: tuple[ChatMessage, ...]) -> None:
         self.turns.append((slot, start_sample, dialogue))
+
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        self.ahead.append((slot, dialogue))
+
+    def warm(self) -> None:
+        self._may_fail("warm")
+        self.to_read -= 1
 
     def listen(self) -> list[Heard]:
         heard, self.heard = self.heard, []
@@ -141,6 +150,7 @@ class WordFamily:
             listening=bool(self.heard),
             thinking=any(self.to_write.values()),
             talking=[slot for slot, words in self.to_speak.items() if words],
+            cold=self.to_read > 0,
         )
 
     def shut_down(self) -> None:

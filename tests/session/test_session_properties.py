@@ -47,7 +47,8 @@ class Conversing(RuleBasedStateMachine):
         self.session = Session(
             "s", SessionSettings(), LIMITS, lambda prefix: f"{prefix}{next(numbers)}"
         )
-        self.session.engine_ready(RATE_HZ, hears_audio=self.engine_hears, calls_tools=True)
+        able = {"hears_audio": self.engine_hears, "reads_ahead": not self.engine_hears}
+        self.session.engine_ready(RATE_HZ, **able, calls_tools=True)
         self.now_s = 0.0
         self.listened = 0  # the engine's own sample clock
         self.connected = True
@@ -117,6 +118,11 @@ class Conversing(RuleBasedStateMachine):
             case m.TurnBegan():
                 assert self.engine_hears
                 assert 0 <= message.start_sample <= self.listened
+                self.check_dialogue(message.dialogue)
+            case m.ReadAhead():
+                assert not self.engine_hears
+                under_way = [r for r in self.responds[-1:] if r.epoch > self.cancelled_epoch]
+                assert all(r.response_id in self.ended for r in under_way)
                 self.check_dialogue(message.dialogue)
             case m.Cancel(epoch=epoch):
                 assert epoch > self.cancelled_epoch, "an epoch is cancelled once"

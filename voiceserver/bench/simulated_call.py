@@ -161,6 +161,7 @@ class _Call:
             ready.voice_rate_hz,
             hears_audio=False,
             speaks_verbatim=True,
+            reads_ahead=ready.reads_ahead,
             dialogue_chars=ready.dialogue_chars,
         )
         self._session.create_response(self._session.settings.reply_options(), self._clock.now_s())

@@ -134,9 +134,10 @@ class Shape:
     slots: int
     voice_rate_hz: int
     frame_samples: int
-    hears_audio: bool = False  # this and the next three: see EngineReady
+    hears_audio: bool = False  # this and the next five: see EngineReady
     calls_tools: bool = False
     reads_images: bool = False
+    reads_ahead: bool = False  # the family is then a `ReadsAhead`
     speaks_verbatim: bool = False
     dialogue_chars: int = EngineReady.dialogue_chars
     continuous: bool = False  # speaks always, silence included: its one reply is its session
@@ -159,6 +160,7 @@ class Shape:
             hears_audio=self.hears_audio,
             calls_tools=self.calls_tools,
             reads_images=self.reads_images,
+            reads_ahead=self.reads_ahead,
             speaks_verbatim=self.speaks_verbatim,
             dialogue_chars=self.dialogue_chars,
             continuous=self.continuous,
@@ -172,6 +174,7 @@ class Work:
     listening: bool = False
     thinking: bool = False
     talking: Sequence[int] = field(default_factory=tuple)  # slots with a frame to speak
+    cold: bool = False  # something can be read before a reply needs it
     wake_in_s: float | None = None  # until there will be work by the clock alone
 
 
@@ -257,3 +260,16 @@ class Instructed(Protocol):
     """A family that is told what stands in front of everything, besides its dialogue."""
 
     def instruct(self, slot: int, text: str) -> None: ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A family that reads what replies will begin with while it has nothing else to do."""
+
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """A reply to a dialogue that begins so may soon be wanted; it is read in `warm`."""
+        ...
+
+    def warm(self) -> None:
+        """Read one piece of what is not wanted yet."""
+        ...

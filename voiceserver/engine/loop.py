@@ -21,8 +21,10 @@ from voiceserver.engine.family import (
     Family,
     Instructed,
     Made,
+    ReadsAhead,
     Spoken,
     Task,
+    Work,
     Written,
     failed,
 )
@@ -37,6 +39,7 @@ from voiceserver.engine.messages import (
     JudgeFloor,
     OpenSession,
     PredictTurnEnd,
+    ReadAhead,
     Recognise,
     ReduceNoise,
     Released,
@@ -52,6 +55,7 @@ from voiceserver.engine.pacing import Playout
 from voiceserver.engine.prepared import Prepared
 from voiceserver.engine.report import ended_message, heard_message, pcm16
 from voiceserver.engine.slots import Slots
+from voiceserver.engine.talk_order import TalkOrder
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +77,7 @@ class Loop:
         self._config = config
         self._clock = clock
         self._slots = Slots(family.shape.slots)
+        self._order = TalkOrder(family.shape, clock, config.run_ahead_s)
         self._replies: dict[int, Reply] = {}  # by slot
         self._prepared = Prepared()
         self._inbox: deque[ToEngine] = deque()
@@ -91,15 +96,16 @@ class Loop:
         self._listen()
         self._think()
         self._talk()
+        self._warm()
         outbox, self._outbox = self._outbox, []
         return outbox
 
     def idle_s(self) -> float | None:
         """How long no tick is needed unless something comes from outside; None: for ever."""
         work = self._family.work()
-        if self._inbox or work.listening or work.thinking:
+        if self._inbox or work.listening or work.thinking or work.cold:
             return 0.0
-        waits = (self._next_step_in_s(work.talking), work.wake_in_s)
+        waits = (self._next_step_in_s(work), work.wake_in_s)
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     # --- inbox ------------------------------------------------------------------------------------
@@ -134,6 +140,9 @@ class Loop:
                 self._family.predict_turn_end(slot, request_id, start_sample, end_sample)
             case TurnBegan(_, start_sample, dialogue):
                 self._family.turn_began(slot, start_sample, dialogue)
+            case ReadAhead(_, dialogue):
+                if isinstance(self._family, ReadsAhead):
+                    self._family.read_ahead(slot, dialogue)
             case Respond():
                 self._respond(slot, message)
             case HeldBack(_, silent_s):
@@ -224,7 +233,7 @@ class Loop:
 
     def _think(self) -> None:
         """A step of writing, unless it would keep somebody who could speak in silence."""
-        if self._urgent(self._family.work().talking):
+        if self._order.urgent(self._playouts(self._family.work().talking)):
             return
         try:
             self._deliver(self._family.think())
@@ -232,46 +241,28 @@ class Loop:
             self._fail(list(self._replies), error)
 
     def _talk(self) -> None:
-        slots = self._slots_to_speak(self._family.work().talking)
-        if not slots:
-            return
+        slots = self._order.now(self._playouts(self._family.work().talking))
         try:
-            self._deliver(self._family.talk(slots))
+            self._deliver(self._family.talk(slots) if slots else ())
         except Exception as error:
             self._fail(slots, error)
 
-    def _slots_to_speak(self, candidates: Sequence[int]) -> list[int]:
-        """Slots with room under the run-ahead bound; only the urgent ones while there are any."""
-        if urgent := self._urgent(candidates):
-            return urgent
-        if self._next_step_in_s(candidates) != 0.0:
-            return []
-        return [slot for slot in candidates if self._due_in_s(slot) == 0.0]
+    def _warm(self) -> None:
+        """Nobody wants anything: a step of reading what will be wanted."""
+        work = self._family.work()
+        wanted = work.listening or work.thinking or self._next_step_in_s(work) == 0.0
+        if not work.cold or wanted or not isinstance(self._family, ReadsAhead):
+            return
+        try:
+            self._family.warm()
+        except Exception as error:  # it is read again when it is wanted
+            log.error("reading ahead failed", exc_info=error)
 
-    def _next_step_in_s(self, candidates: Sequence[int]) -> float | None:
-        """How long no frame need be made; None: for ever.
+    def _next_step_in_s(self, work: Work) -> float | None:
+        return self._order.next_step_in_s(self._playouts(work.talking))
 
-        Where steps are best shared, the first that has room waits for one frame more, in which all
-        others come to have room, too. A continuous family speaks by its own clock.
-        """
-        if self._family.shape.continuous:
-            return 0.0 if candidates else None
-        gathers = self._family.shape.gathers and len(candidates) > 1
-        patience_s = self._family.shape.frame_s if gathers else 0.0
-        return min((self._due_in_s(slot, patience_s) for slot in candidates), default=None)
-
-    def _urgent(self, candidates: Sequence[int]) -> list[int]:
-        """Slots about to fall silent, or not yet heard at all."""
-        shape, now_s = self._family.shape, self._clock.now_s()
-        if shape.continuous:
-            return list(candidates)
-        soon_s = shape.urgent_frames * shape.frame_s
-        return [s for s in candidates if self._replies[s].playout.ahead_s(now_s) < soon_s]
-
-    def _due_in_s(self, slot: int, patience_s: float = 0.0) -> float:
-        frame_s = self._family.shape.frame_s
-        playout = self._replies[slot].playout
-        return playout.due_in_s(self._clock.now_s(), frame_s, self._config.run_ahead_s - patience_s)
+    def _playouts(self, slots: Sequence[int]) -> dict[int, Playout]:
+        return {slot: self._replies[slot].playout for slot in slots}
 
     # --- outbox -----------------------------------------------------------------------------------
 

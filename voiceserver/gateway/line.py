@@ -154,6 +154,7 @@ class Line(ABC):
                 hears_audio=ready.hears_audio,
                 calls_tools=ready.calls_tools,
                 reads_images=ready.reads_images,
+                reads_ahead=ready.reads_ahead,
                 speaks_verbatim=ready.speaks_verbatim,
                 dialogue_chars=ready.dialogue_chars,
                 continuous=ready.continuous,

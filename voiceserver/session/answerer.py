@@ -57,6 +57,13 @@ class Answerer:
         dialogue = self._conversation.dialogue(self.settings.instructions, and_item=item)
         self._speaker.prepare(self.settings.reply_options(), dialogue, marks)
 
+    def read_ahead(self, item: Item | None = None) -> None:
+        """Let the engine read what an answer will begin with, `item` being said just now."""
+        turns = self.settings.turns
+        if turns is None or turns.create_response:
+            dialogue = self._conversation.dialogue(self.settings.instructions, and_item=item)
+            self._speaker.read_ahead(dialogue)
+
     def expect(self, item_id: str) -> None:
         """This turn is to be answered as soon as it has been read."""
         self._expected.add(item_id)

@@ -104,8 +104,11 @@ class Session:
             self._tell(Instruct(self.session_id, settings.instructions))
         if settings.noise_reduction != self.settings.noise_reduction:
             self._tell(ReduceNoise(self.session_id, settings.noise_reduction))
+        instructed = settings.instructions != self.settings.instructions
         self._answerer.settings = settings
         self.ears.configure(settings.turns)
+        if instructed:
+            self._answerer.read_ahead()
 
     def offer(self, tools: Tools, served: tuple[ServedTool, ...]) -> None:
         """These may be called from now on."""
@@ -223,6 +226,7 @@ class Session:
         hears_audio: bool,
         calls_tools: bool = False,
         reads_images: bool = False,
+        reads_ahead: bool = False,
         speaks_verbatim: bool = False,
         dialogue_chars: int = EngineReady.dialogue_chars,
         continuous: bool = False,
@@ -233,6 +237,7 @@ class Session:
         self.conversation.dialogue_chars = dialogue_chars
         self.speaker.delivery.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio
+        self.ears.engine_reads_ahead = self.speaker.engine_reads_ahead = reads_ahead
         self._turns.speaking_up.speaks_verbatim = speaks_verbatim
         self._hear_from(self.ears.heard_from_sample)
         if self.settings.noise_reduction is not None:
@@ -240,6 +245,7 @@ class Session:
         self._engine_speaks_always = continuous
         if continuous:
             self.configure(self.settings)
+        self._answerer.read_ahead()
 
     def _hear_from(self, sample: int) -> None:
         self.conversation.heard_from_sample = sample if self.ears.engine_hears else None

@@ -17,6 +17,7 @@ from voiceserver.engine.messages import (
     Cancel,
     ChatMessage,
     HeldBack,
+    ReadAhead,
     Released,
     Respond,
     TextDelta,
@@ -51,6 +52,7 @@ class Speaker:
         self.playout = Playout()
         self.paced = False
         self.lead_s = LEAD_S
+        self.engine_reads_ahead = False
         self.delivery = Delivery(conversation, self.playout, new_id, put)
         self._session_id = session_id
         self._conversation = conversation
@@ -80,6 +82,11 @@ class Speaker:
         return reply if reply is not None and reply.held is not None else None
 
     # --- starting ----------------------------------------------------------------------------
+
+    def read_ahead(self, dialogue: tuple[ChatMessage, ...]) -> None:
+        """Let the engine read what the next reply may be about, if it makes none just now."""
+        if self.engine_reads_ahead and self._reply is None:
+            self._put(TellEngine(ReadAhead(self._session_id, dialogue)))
 
     def prepare(
         self, options: ReplyOptions, dialogue: tuple[ChatMessage, ...], marks: TurnMarks

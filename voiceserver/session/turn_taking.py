@@ -73,7 +73,9 @@ class TurnTaking:
             case SpeechBegan():
                 self._speech_began(hearing, now_s)
             case InterimText(text=text):
-                self._put(n.Interim(hearing.item_id, text))
+                if self._ears.show_interim:
+                    self._put(n.Interim(hearing.item_id, text))
+                self._answerer.read_ahead(spoken_by_user(hearing.item_id, text))
             case HeardToPause(end_sample=end_sample):
                 item = spoken_by_user(hearing.item_id, None, (hearing.start_sample, end_sample))
                 self._answerer.prepare(item, self._marks(hearing, now_s))
@@ -122,6 +124,7 @@ class TurnTaking:
         if turns is not None and turns.interrupt_response:
             self._interrupt(hearing, now_s)
         self.announce_turn()
+        self._answerer.read_ahead()
 
     def announce_turn(self) -> None:
         """Let an engine that hears know what the turn under way, if any, comes after."""

@@ -8,24 +8,34 @@ from typing import Any, cast
 import pytest
 
 from voiceserver.engine.family import Ended, Task, Written
-from voiceserver.engine.messages import EndReason
+from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.nano.model import Nano
 from voiceserver.engine.thinking.thinker import Thinking
 from voiceserver.engine.tools import ToolCall
 
+Dialogue = tuple[ChatMessage, ...]
 CALL = ToolCall("k", "look", "{}")
 
 
 class Elsewhere:
     """A thinker whose pieces come when the test says so."""
 
-    calls_tools, reads_images, dialogue_chars, cold = True, False, 99, False
+    calls_tools, reads_images, reads_ahead, dialogue_chars = True, False, True, 99
 
     def __init__(self) -> None:
         self.come: dict[int, list[Thinking]] = {}
+        self.unread: list[Dialogue] = []
         self.ended = False
 
-    def warm(self) -> None: ...
+    @property
+    def cold(self) -> bool:
+        return bool(self.unread)
+
+    def warm(self) -> None:
+        self.unread.pop()
+
+    def read_ahead(self, slot: int, dialogue: Dialogue) -> None:
+        self.unread.append(dialogue)
 
     def begin(self, slot: int, task: Task) -> None:
         self.come[slot] = []
@@ -99,10 +109,21 @@ def test_calls_and_failures_reach_the_end(nano: Nano, thinker: Elsewhere) -> Non
     assert (ended.reason, ended.thinker_failure, ended.message) == ("failed", "timeout", "late")
 
 
+def test_reading_ahead_is_work_that_nobody_waits_for(nano: Nano, thinker: Elsewhere) -> None:
+    nano.read_ahead(0, ())
+    assert nano.work().cold
+    assert not nano.work().thinking
+    nano.think()
+    assert thinker.unread, "thinking is for replies"
+    nano.warm()
+    assert not nano.work().cold
+
+
 def test_what_the_thinker_can_is_said_and_it_ends_with_the_family(
     nano: Nano, thinker: Elsewhere
 ) -> None:
     greeting = nano.shape.greeting()
     assert (greeting.calls_tools, greeting.dialogue_chars) == (True, 99)
+    assert greeting.reads_ahead
     nano.shut_down()
     assert thinker.ended

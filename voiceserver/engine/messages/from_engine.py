@@ -23,6 +23,7 @@ class EngineReady:
     dialogue_chars: int = 6000  # how much it reads of a dialogue
     continuous: bool = False  # speaks from SessionOpened on, all the time; Respond is refused
     reads_images: bool = False  # in the messages of users
+    reads_ahead: bool = False  # wants to be told what a reply will have to read
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,17 @@ class TurnBegan:
 
 
 @dataclass(frozen=True)
+class ReadAhead:
+    """A reply to a dialogue that begins like this may soon be wanted; told if `reads_ahead`.
+
+    The end of the last user's message may still change. Has no consequence for what is replied.
+    """
+
+    session_id: str
+    dialogue: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True)
 class Respond:
     """Write a reply to the dialogue, and speak it if `speak`.
 
@@ -147,6 +158,7 @@ ToEngine = (
     | JudgeFloor
     | PredictTurnEnd
     | TurnBegan
+    | ReadAhead
     | Respond
     | Released
     | Cancel

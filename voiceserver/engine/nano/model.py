@@ -63,6 +63,7 @@ class Nano:
             frame_samples=voice.frame_samples,
             calls_tools=thinker.calls_tools,
             reads_images=thinker.reads_images,
+            reads_ahead=thinker.reads_ahead,
             speaks_verbatim=True,
             dialogue_chars=thinker.dialogue_chars,
         )
@@ -169,10 +170,14 @@ class Nano:
         if reply.task.speak:
             self._voice.stop(slot)
 
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        self._thinker.read_ahead(slot, dialogue)
+
+    def warm(self) -> None:
+        self._thinker.warm()
+
     def think(self) -> list[Made]:
         made: list[Made] = []
-        if not self._replies and self._thinker.cold:
-            self._thinker.warm()
         wanting = [(slot, reply) for slot, reply in self._replies.items() if reply.wants_text]
         for slot, reply in wanting:
             if reply.is_verbatim:
@@ -196,13 +201,13 @@ class Nano:
     def work(self) -> Work:
         return Work(
             listening=self._listener.pending(),
-            thinking=any(self._can_write(slot, reply) for slot, reply in self._replies.items())
-            or (not self._replies and self._thinker.cold),
+            thinking=any(self._can_write(slot, reply) for slot, reply in self._replies.items()),
             talking=[
                 slot
                 for slot, reply in self._replies.items()
                 if reply.speaks and not reply.sound_ended and self._voice.ready(slot)
             ],
+            cold=self._thinker.cold,
         )
 
     def _can_write(self, slot: int, reply: Reply) -> bool:

@@ -28,6 +28,7 @@ EXAMPLES = (
     ("Thanks.", "You are welcome! Just ask if you need anything else."),
 )
 BEGIN, END = "<|im_start|>", "<|im_end|>"
+UNSURE_WORDS = 2  # at the end of what was understood of somebody who is still speaking
 
 
 class PromptWriter:
@@ -36,11 +37,12 @@ class PromptWriter:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self.begin, self.end = (_control(tokenizer, name) for name in (BEGIN, END))
+        self._closing = [self.end, *self._plain("\n")]
 
     def tokens(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
         """At most `budget` tokens: the head, the newest messages, and the reply's opening."""
         head = self.head(dialogue, budget)
-        tail = [self.begin, *self._plain("assistant\n")]
+        tail = self._opening("assistant")
         room = budget - len(head) - len(tail)
         turns: list[list[int]] = []
         for message in reversed([m for m in dialogue if m.role in ("user", "assistant")]):
@@ -50,6 +52,14 @@ class PromptWriter:
             turns.insert(0, turn)
             room -= len(turn)
         return head + [token for turn in turns for token in turn] + tail
+
+    def settled(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
+        """What the prompt will begin with once the user has finished their last message."""
+        before, said = list(dialogue), ""
+        if before and before[-1].role == "user":
+            said = _without_last_words(before.pop().text)
+        tokens = self.tokens([*before, ChatMessage("user", said)], budget)
+        return tokens[: -len(self._closing) - len(self._opening("assistant"))]
 
     def head(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
         """The system message; the default one is followed by examples of how it is meant."""
@@ -64,16 +74,23 @@ class PromptWriter:
 
     def _message(self, role: str, text: str, most: int) -> list[int]:
         """One message; of a very long one the end is kept, where the question usually stands."""
-        opening = [self.begin, *self._plain(f"{role}\n")]
-        closing = [self.end, *self._plain("\n")]
-        room = most - len(opening) - len(closing)
-        return opening + self._plain(text)[-room:] + closing
+        opening = self._opening(role)
+        room = most - len(opening) - len(self._closing)
+        return opening + self._plain(text)[-room:] + self._closing
+
+    def _opening(self, role: str) -> list[int]:
+        return [self.begin, *self._plain(f"{role}\n")]
 
     def _plain(self, text: str) -> list[int]:
         """Tokens of a text whose control tokens count as text: nobody talks out of their turn."""
         harmless = text.replace("<|", "< |")
         ids: list[int] = self._tokenizer.encode(harmless).ids
         return ids
+
+
+def _without_last_words(text: str) -> str:
+    said, *unsure = text.rsplit(maxsplit=UNSURE_WORDS) or [""]
+    return said if len(unsure) == UNSURE_WORDS else ""
 
 
 def _control(tokenizer: Tokenizer, name: str) -> int:

@@ -1,9 +1,11 @@
 """SmolLM2 writes replies for all slots: one batched step a tick, prompts taken in bounded pieces.
 
 A slot's cache survives its replies: a new prompt keeps the longest beginning it shares with what
-the cache holds, so each turn of a conversation reads only what is new. Rounding depends on how a
-prompt is cut into pieces, so the cuts depend on the prompt and the slot's own past only: a session
-writes the same alone and among others.
+the cache holds, so each turn of a conversation reads only what is new, and less still where that
+was read ahead while nobody wanted a reply. Rounding depends on how a prompt is cut into pieces. The
+cuts depend on the prompt and the slot's own past, not on who else speaks: a session writes the same
+alone and among others. Only what is read ahead is cut as it was understood and as the engine found
+time for it: replies are then the same up to rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import torch
 from tokenizers import Tokenizer
 
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import EndReason
+from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.nano.prompt import PromptWriter
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import TextStream
@@ -43,6 +45,7 @@ class Thought:
 class SmolThinker:
     """The text model and the replies it is writing."""
 
+    reads_ahead = True
     calls_tools = False  # far too small for it
     reads_images = False
     dialogue_chars = 6000  # about 1500 tokens: what two cores read without delay
@@ -56,7 +59,9 @@ class SmolThinker:
         self._cache = KvCache(llama.config, rows, CONTEXT_TOKENS)
         self._cached: list[list[int]] = [[] for _ in range(rows)]  # tokens behind each cache
         self._heads = [0] * rows  # how many of them come before the dialogue
-        self._heads[self._model_row] = len(self._prompts.head((), CONTEXT_TOKENS))
+        self._ahead: dict[int, list[int]] = {}  # what prompts will begin with, until it is read
+        self._ahead[self._model_row] = self._prompts.head((), CONTEXT_TOKENS)
+        self._heads[self._model_row] = len(self._ahead[self._model_row])
         self._thoughts: dict[int, Thought] = {}
         self._stops = (self._prompts.end, tokenizer.token_to_id("<|endoftext|>"))
 
@@ -72,20 +77,38 @@ class SmolThinker:
     @property
     def cold(self) -> bool:
         """Whether `warm` has more to read."""
-        return len(self._cached[self._model_row]) < self._heads[self._model_row]
+        return bool(self._ahead)
 
     def warm(self) -> None:
-        """Read a piece of the usual system message, which every session's first reply can copy."""
-        row = self._model_row
-        head = self._prompts.head((), CONTEXT_TOKENS)
-        begin = len(self._cached[row])
-        piece = head[begin : begin + PROMPT_TOKENS_PER_STEP]
-        self._llama.extend(self._cache, [Segment(row, piece)])
-        self._cached[row] += piece
+        """Read a piece of what prompts will begin with.
+
+        The usual system message comes first, which every session's first reply can copy.
+        """
+        first = self._model_row in self._ahead
+        slot = self._model_row if first else min(self._ahead, key=lambda s: len(self._ahead[s]))
+        tokens = self._ahead.pop(slot)
+        if self._cached[slot][: len(tokens)] == tokens:
+            return  # and perhaps more of it, which may be right, too
+        kept = self._reuse(slot, tokens)
+        piece = self._piece(slot, tokens[kept:])
+        if piece:
+            self._llama.extend(self._cache, [Segment(slot, piece)])
+            self._cached[slot] += piece
+        if kept + len(piece) < len(tokens):
+            self._ahead[slot] = tokens
+
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """Let `warm` read what a prompt of this dialogue will begin with."""
+        if slot in self._thoughts:
+            return
+        budget = CONTEXT_TOKENS - LONGEST_REPLY_TOKENS
+        self._ahead[slot] = self._prompts.settled(dialogue, budget)
+        self._heads[slot] = len(self._prompts.head(dialogue, budget))
 
     def forget(self, slot: int) -> None:
         """Drop a session's dialogue; its system message stays, as the next may have the same."""
         self.stop(slot)
+        self._ahead.pop(slot, None)
         self._keep(slot, min(self._heads[slot], len(self._cached[slot])))
 
     def begin(self, slot: int, task: Task) -> None:
@@ -93,7 +116,8 @@ class SmolThinker:
         budget = CONTEXT_TOKENS - min(task.max_tokens, LONGEST_REPLY_TOKENS)
         prompt = self._prompts.tokens(task.dialogue, budget)
         self._heads[slot] = len(self._prompts.head(task.dialogue, budget))
-        kept = self._reuse(slot, prompt)
+        self._ahead.pop(slot, None)
+        kept = self._reuse(slot, prompt[:-1])  # the last is read in any case, for its logits
         stream, sampling = TextStream(self._tokenizer), Sampling(task.temperature, task.seed)
         self._thoughts[slot] = Thought(prompt, task.max_tokens, sampling, stream, prompt[kept:])
 
@@ -113,36 +137,35 @@ class SmolThinker:
         reading = [slot for slot in slots if not self._thoughts[slot].written]
         # One prompt at a time, the shortest first: reading is what makes a step long.
         reading.sort(key=lambda slot: len(self._thoughts[slot].unread))
-        segments = [Segment(slot, self._next_piece(slot)) for slot in writing + reading[:1]]
+        pieces = [(slot, self._thoughts[slot].unread) for slot in writing + reading[:1]]
+        segments = [Segment(slot, self._piece(slot, unread)) for slot, unread in pieces]
         if not segments:
             return []
         logits = self._llama.extend(self._cache, segments)  # [segments, V]
         thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=True))
         return [t for t in thinking if t is not None]
 
-    def _next_piece(self, slot: int) -> list[int]:
+    def _piece(self, slot: int, unread: list[int]) -> list[int]:
         """What a slot reads next; no piece crosses the end of the system message."""
         read = len(self._cached[slot])
         most = PROMPT_TOKENS_PER_STEP
         if read < self._heads[slot]:
             most = min(most, self._heads[slot] - read)
-        return self._thoughts[slot].unread[:most]
+        return unread[:most]
 
     def _reuse(self, slot: int, prompt: list[int]) -> int:
         """Keep what this slot has read of a prompt, or copy the system message from another."""
-        # The last token is read again in any case, for its logits.
-        kept = common_prefix(self._cached[slot], prompt[:-1])
-        if kept >= self._heads[slot]:
-            self._keep(slot, kept)
-            return kept
+        kept = common_prefix(self._cached[slot], prompt)
         head = prompt[: self._heads[slot]]
-        for other, cached in enumerate(self._cached):
-            if other != slot and cached[: len(head)] == head:
-                self._cache.copy(other, slot, len(head))
-                self._cached[slot] = head
-                return len(head)
-        self._keep(slot, 0)
-        return 0
+        if kept < len(head):
+            for other, cached in enumerate(self._cached):
+                if other != slot and cached[: len(head)] == head:
+                    self._cache.copy(other, slot, len(head))
+                    self._cached[slot] = head
+                    return len(head)
+            kept -= kept % PROMPT_TOKENS_PER_STEP  # where a system message is cut, whoever reads it
+        self._keep(slot, kept)
+        return kept
 
     def _keep(self, slot: int, length: int) -> None:
         self._cache.rollback(slot, length)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import EndReason
+from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import REPLACEMENT
 from voiceserver.engine.thinking.checkpoint_model import CHARS_PER_TOKEN, CheckpointModel
@@ -45,7 +45,7 @@ class CheckpointThinker:
     """Replies of all slots, written by a model of the operator's."""
 
     reads_images = False
-    cold = False
+    cold = reads_ahead = False
 
     def __init__(self, model: CheckpointModel, wake: Callable[[], None]) -> None:
         self.calls_tools = model.calls_tools
@@ -63,6 +63,9 @@ class CheckpointThinker:
 
     def warm(self) -> None:
         """There is nothing to warm."""
+
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """It reads a prompt when it is wanted."""
 
     def begin(self, slot: int, task: Task) -> None:
         with self._news:

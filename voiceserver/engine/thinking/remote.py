@@ -14,7 +14,7 @@ from contextlib import aclosing
 
 from voiceserver.config import ThinkerConfig
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import EndReason
+from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.thinking.chat_stream import ChatFailed, ChatStream
 from voiceserver.engine.thinking.desk import Desk, Thought, apology
 from voiceserver.engine.thinking.endpoint import ChatEndpoint
@@ -31,7 +31,7 @@ class RemoteThinker:
 
     calls_tools = True
     dialogue_chars = DIALOGUE_CHARS
-    cold = False
+    cold = reads_ahead = False
 
     def __init__(self, config: ThinkerConfig, wake: Callable[[], None]) -> None:
         self.reads_images = config.images
@@ -46,6 +46,9 @@ class RemoteThinker:
 
     def warm(self) -> None:
         """There is nothing to warm."""
+
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """An endpoint is sent a dialogue once."""
 
     def begin(self, slot: int, task: Task) -> None:
         self._events.call_soon_threadsafe(self._start, self._desk.open(slot, task))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voiceserver.engine.family import Task
-from voiceserver.engine.messages import EndReason
+from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.tools import ToolCall
 
 
@@ -40,11 +40,20 @@ class Thinker(Protocol):
         ...
 
     @property
+    def reads_ahead(self) -> bool:
+        """Whether `read_ahead` is of use."""
+        ...
+
+    @property
     def cold(self) -> bool:
         """Whether `warm` has more to do, at times when nobody waits for a reply."""
         ...
 
     def warm(self) -> None: ...
+
+    def read_ahead(self, slot: int, dialogue: tuple[ChatMessage, ...]) -> None:
+        """A reply to a dialogue that begins so may soon be wanted."""
+        ...
 
     def begin(self, slot: int, task: Task) -> None:
         """Start a reply; an earlier one of this slot has been stopped."""
