@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voiceserver.audio.resample import Quality, StreamingResampler
+from voiceserver.audio.resample import StreamingResampler
 
-RATES = [(24000, 16000, "LQ"), (8000, 16000, "LQ"), (22050, 24000, "HQ"), (22050, 8000, "HQ")]
+RATES = [(24000, 16000), (22050, 24000), (22050, 48000)]
 
 
 def sound(rate_hz: int, seconds: float) -> np.ndarray:
@@ -20,20 +20,20 @@ def converted(resampler: StreamingResampler, samples: np.ndarray, chunk: int) ->
     return np.concatenate([*pieces, resampler.flush()])
 
 
-@pytest.mark.parametrize(("from_hz", "to_hz", "quality"), RATES)
+@pytest.mark.parametrize(("from_hz", "to_hz"), RATES)
 @pytest.mark.parametrize("chunk", [1, 160, 480, 1792, 7777])
-def test_chunked_equals_whole(from_hz: int, to_hz: int, quality: Quality, chunk: int) -> None:
+def test_chunked_equals_whole(from_hz: int, to_hz: int, chunk: int) -> None:
     samples = sound(from_hz, 0.5)
-    whole = converted(StreamingResampler(from_hz, to_hz, quality), samples, len(samples))
-    parts = converted(StreamingResampler(from_hz, to_hz, quality), samples, chunk)
+    whole = converted(StreamingResampler(from_hz, to_hz), samples, len(samples))
+    parts = converted(StreamingResampler(from_hz, to_hz), samples, chunk)
     assert abs(len(whole) - len(samples) * to_hz / from_hz) <= 1
     assert len(parts) == len(whole)
     assert np.array_equal(parts, whole)
 
 
-@pytest.mark.parametrize(("from_hz", "to_hz", "quality"), RATES)
-def test_a_tone_stays_where_it_was(from_hz: int, to_hz: int, quality: Quality) -> None:
-    out = converted(StreamingResampler(from_hz, to_hz, quality), sound(from_hz, 0.5), 480)
+@pytest.mark.parametrize(("from_hz", "to_hz"), RATES)
+def test_a_tone_stays_where_it_was(from_hz: int, to_hz: int) -> None:
+    out = converted(StreamingResampler(from_hz, to_hz), sound(from_hz, 0.5), 480)
     expected = sound(to_hz, 0.5)
     n = min(len(out), len(expected)) - 400  # the filter rings at both ends
     difference = out[400:n].astype(float) - expected[400:n]

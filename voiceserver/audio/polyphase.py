@@ -1,7 +1,8 @@
-"""Sample-rate conversion with a short filter, for telephones: sound is let through within 3 ms.
+"""Sample-rate conversion with a short filter, for what listens and for telephones.
 
-soxr works in blocks: at 8 kHz it holds back 33 ms on average even at low quality, and the end of a
-turn is heard that much later. Here each output sample is one weighted sum of the input around it.
+Sound is let through within 3 ms at 8 kHz, 1.5 ms at 16 kHz. soxr works in blocks: even at low
+quality it holds back 33 and 11 ms on average, and the end of a turn is heard that much later. Here
+each output sample is one weighted sum of the input around it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CROSSINGS = 24  # of the filter's zeros at each side, in samples of the lower rate
-_BAND = 0.925  # of the lower Nyquist frequency: 3.7 kHz, where telephones end at 3.4
+_BAND = 0.925  # of the lower Nyquist frequency: 3.7 kHz, where telephones end at 3.4, or 7.4
 _BETA = 6.0  # of the Kaiser window: what folds back is 60 dB down
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voiceserver.audio import g711
 from voiceserver.audio.polyphase import PolyphaseResampler
-from voiceserver.audio.resample import Quality, StreamingResampler
+from voiceserver.audio.resample import StreamingResampler
 from voiceserver.clock import LISTEN_RATE_HZ, TELEPHONE_RATE_HZ, WIRE_RATE_HZ
 from voiceserver.errors import ClientError
 
@@ -57,22 +57,12 @@ class AudioFormat(StrEnum):
         return samples.astype("<i2", copy=False).tobytes()
 
 
-def _resampler(
-    audio_format: AudioFormat, from_hz: int, to_hz: int, quality: Quality
-) -> StreamingResampler | PolyphaseResampler:
-    """At 8 kHz soxr would hold back far more than at 24 kHz."""
-    if audio_format is AudioFormat.PCM:
-        return StreamingResampler(from_hz, to_hz, quality)
-    return PolyphaseResampler(from_hz, to_hz)
-
-
 class InputAudio:
     """The user's audio, from wire bytes to int16 at the listening rate."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self.format = audio_format
-        # LQ: its shorter filter lets the end of speech through about 10 ms earlier.
-        self._resampler = _resampler(audio_format, audio_format.rate_hz, LISTEN_RATE_HZ, "LQ")
+        self._resampler = PolyphaseResampler(audio_format.rate_hz, LISTEN_RATE_HZ)
 
     def decode(self, data: bytes) -> bytes:
         """The next piece."""
@@ -89,7 +79,9 @@ class OutputAudio:
 
     def __init__(self, audio_format: AudioFormat, voice_rate_hz: int) -> None:
         self.format = audio_format
-        self._resampler = _resampler(audio_format, voice_rate_hz, audio_format.rate_hz, "HQ")
+        telephone = audio_format is not AudioFormat.PCM  # where soxr would hold back 80 ms
+        resampler = PolyphaseResampler if telephone else StreamingResampler
+        self._resampler = resampler(voice_rate_hz, audio_format.rate_hz)
 
     def encode(self, pcm16: bytes) -> bytes:
         """The next piece; may be empty while the filter fills."""

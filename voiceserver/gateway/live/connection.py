@@ -18,6 +18,7 @@ from voiceserver.gateway.live.call import LiveCall
 from voiceserver.gateway.live.session_config import ResponsesDelegation
 from voiceserver.gateway.live.settings import LiveSettings
 from voiceserver.gateway.services import Services
+from voiceserver.gateway.told_once import Unread
 from voiceserver.gateway.websocket_line import WebSocketLine
 from voiceserver.session import notices as n
 from voiceserver.session.settings import SessionSettings
@@ -40,7 +41,9 @@ class LiveConnection(WebSocketLine):
         self._call: LiveCall | None = None  # once it has started
         self._started: asyncio.Future[LiveCall] = asyncio.get_running_loop().create_future()
         self._closed = False
-        self._told_of_dropping = False
+        self._unread = Unread(
+            services.metrics, lambda: self._send(ev.info(Unread.CODE, Unread.MESSAGE))
+        )
 
     # --- life --------------------------------------------------------------------------------
 
@@ -179,13 +182,7 @@ class LiveConnection(WebSocketLine):
         if client_event_id is not None:
             event["client_event_id"] = client_event_id
         text = json.dumps(event, ensure_ascii=False)
-        dropped = self._outbox.put(text, self.session_id if is_audio else None)
-        if dropped:
-            self._services.metrics.audio_dropped.inc(dropped)
-            if not self._told_of_dropping:
-                self._told_of_dropping = True
-                message = "Audio is not being read as fast as it is spoken; the oldest is dropped."
-                self._send(ev.info("output_audio_dropped", message))
+        self._unread.dropped(self._outbox.put(text, self.session_id if is_audio else None))
 
     def _fail(
         self,

@@ -32,7 +32,7 @@ class Fixture:
                 code="invalid_value",
                 param="audio",
             )
-        resampler = StreamingResampler(WIRE_RATE_HZ, self._pacer.rate_hz, "HQ")
+        resampler = StreamingResampler(WIRE_RATE_HZ, self._pacer.rate_hz)
         return np.concatenate([resampler.process(samples), resampler.flush()])
 
     def play(self, samples: Samples) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from voiceserver.audio.resample import StreamingResampler
+from voiceserver.audio.polyphase import PolyphaseResampler
 from voiceserver.clock import LISTEN_RATE_HZ
-from voiceserver.errors import ClientError
 from voiceserver.gateway.codings import Coding
+from voiceserver.gateway.told_once import Inflow
 from voiceserver.session.session import Session
 
 PATIENCE_S = 1.0  # sound that is only late must not be torn apart
@@ -26,11 +26,10 @@ class Microphone:
         self.blocked = False  # something is played that nobody may talk over
         self._session = session
         self._coding = coding
-        # LQ: its shorter filter lets the end of speech through earlier.
-        self._resampler = StreamingResampler(coding.rate_hz, LISTEN_RATE_HZ, "LQ")
+        self._resampler = PolyphaseResampler(coding.rate_hz, LISTEN_RATE_HZ)
         self._heard_s = start_s  # when the client's newest sound came
         self._until_s = start_s  # up to here the session has heard something
-        self._overflowing = False
+        self._inflow = Inflow(self._pass_on)
 
     def hear(self, data: bytes, now_s: float) -> None:
         """More of the user's sound; raises ClientError."""
@@ -38,16 +37,7 @@ class Microphone:
         if self.muted or self.blocked:
             samples = np.zeros_like(samples)
         self._heard_s = now_s
-        try:
-            self._pass_on(samples.tobytes(), now_s)
-        except ClientError as error:
-            if error.code != "input_audio_buffer_overflow":
-                raise
-            if self._overflowing:  # told once; the flood would only be echoed
-                return
-            self._overflowing = True
-            raise
-        self._overflowing = False
+        self._inflow.take(samples.tobytes(), now_s)
 
     def keep_on(self, now_s: float) -> None:
         """Be called regularly: where the client is silent, so is the session."""

@@ -49,7 +49,7 @@ class Voice:
     def _at_stream_rate(self, pcm16: bytes) -> Samples:
         if self._mouth is None:
             rate_hz = self._session.speaker.voice_rate_hz
-            self._mouth = StreamingResampler(rate_hz, self._pacer.rate_hz, "HQ")
+            self._mouth = StreamingResampler(rate_hz, self._pacer.rate_hz)
         return self._mouth.process(np.frombuffer(pcm16, "<i2"))
 
     def hush(self) -> None:

@@ -25,6 +25,7 @@ from voiceserver.gateway.realtime.requests import ClearOutput, Requests
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.services import Services
+from voiceserver.gateway.told_once import Unread
 from voiceserver.session import notices as n
 from voiceserver.session.session import Session
 
@@ -67,7 +68,9 @@ class RealtimeProtocol:
         self._encoder = Encoder(settings, session.conversation.conversation_id, shelf)
         self._expires_at = int(time.time() + services.limits.session_s)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told_of_dropping = False
+        self.unread = Unread(
+            services.metrics, lambda: self.fail(Unread.MESSAGE, Unread.CODE, "server_error")
+        )
 
     def extend(self, query: Mapping[str, str]) -> None:
         """Send the events of our own that the client asks for, see endpoint.py."""
@@ -190,17 +193,7 @@ class RealtimeProtocol:
         is_audio = event["type"] == "response.output_audio.delta"
         text = json.dumps({"event_id": new_id("event"), **event}, ensure_ascii=False)
         for outbox in outboxes:
-            dropped = outbox.put(text, event["response_id"] if is_audio else None)
-            if dropped:
-                self._services.metrics.audio_dropped.inc(dropped)
-                self.tell_of_dropping()
-
-    def tell_of_dropping(self) -> None:
-        """The client does not take its sound as fast as it is made; it is told once."""
-        if not self._told_of_dropping:
-            self._told_of_dropping = True
-            message = "Audio is not being read as fast as it is spoken; the oldest is dropped."
-            self.fail(message, "output_audio_dropped", "server_error")
+            self.unread.dropped(outbox.put(text, event["response_id"] if is_audio else None))
 
     def fail(
         self,

@@ -14,6 +14,7 @@ from voiceserver.gateway.realtime.patches import ResponsePatch
 from voiceserver.gateway.realtime.settings import RealtimeSettings
 from voiceserver.gateway.realtime.shelf import AudioShelf
 from voiceserver.gateway.realtime.wire_items import decode_base64, read_item
+from voiceserver.gateway.told_once import Inflow
 from voiceserver.gateway.wire_audio import InputAudio
 from voiceserver.session import conversation
 from voiceserver.session.items import Item
@@ -48,7 +49,7 @@ class Requests:
         self._toolbox = toolbox
         self._clear_output = clear_output
         self._input = InputAudio(settings.input_format)
-        self._overflowing = False
+        self._inflow = Inflow(session.audio)
 
     def carry_out(self, event: ce.AnyClientEvent, now_s: float) -> bool:
         """Do what an event asks; return whether the settings changed. Raises ClientError."""
@@ -106,17 +107,8 @@ class Requests:
 
     def hear(self, pcm16: bytes, now_s: float) -> None:
         """More of the user's audio, int16 at the listening rate."""
-        try:
-            self._session.audio(pcm16, now_s)
-        except ClientError as error:
-            if error.code != "input_audio_buffer_overflow":
-                raise
-            if self._overflowing:  # told once; the flood would only be echoed
-                return
-            self._overflowing = True
-            raise
-        self._overflowing = False
-        self._shelf.hear(pcm16)
+        if self._inflow.take(pcm16, now_s):
+            self._shelf.hear(pcm16)
 
     def _check_call_tools(self, updated: RealtimeSettings) -> None:
         param = "session.voiceserver.call_tools"

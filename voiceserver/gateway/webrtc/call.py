@@ -161,7 +161,7 @@ class Call(Line):
             case n.ReplyAudio(reply, pcm16):
                 if self._mouth is None or self._copy is None:
                     rate_hz = self._session.speaker.voice_rate_hz
-                    self._mouth = StreamingResampler(rate_hz, OPUS_RATE_HZ, "HQ")
+                    self._mouth = StreamingResampler(rate_hz, OPUS_RATE_HZ)
                     self._copy = OutputAudio(AudioFormat.PCM, rate_hz)
                 self._say(reply, self._mouth.process(np.frombuffer(pcm16, "<i2")))
                 self._shelf.speak(reply.item_id, AudioFormat.PCM, self._copy.encode(pcm16))
@@ -181,8 +181,7 @@ class Call(Line):
 
     def _say(self, reply: n.ReplyInfo, samples: np.ndarray) -> None:
         if len(samples) and self._queue.push(reply, samples):
-            self._services.metrics.audio_dropped.inc()
-            self.protocol.tell_of_dropping()
+            self.protocol.unread.dropped(1)
 
     # --- what becomes of the sound -----------------------------------------------------------
 

@@ -16,7 +16,7 @@ from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from numpy.typing import NDArray
 
-from voiceserver.audio.resample import StreamingResampler
+from voiceserver.audio.polyphase import PolyphaseResampler
 from voiceserver.clock import LISTEN_RATE_HZ
 
 log = logging.getLogger("voiceserver.gateway")
@@ -62,8 +62,7 @@ class Ear:
         if frame.sample_rate != self._rate_hz:
             self._rate_hz = frame.sample_rate
             self._next_pts = None
-            # LQ: its shorter filter lets the end of speech through earlier.
-            self._resampler = StreamingResampler(self._rate_hz, LISTEN_RATE_HZ, "LQ")
+            self._resampler = PolyphaseResampler(self._rate_hz, LISTEN_RATE_HZ)
         samples = np.concatenate([self._missing(frame), _mono(frame)])
         return self._resampler.process(samples).tobytes()
 
