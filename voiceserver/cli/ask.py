@@ -12,6 +12,7 @@ from rich.console import Console
 
 from voiceserver.bench.server import server_at
 from voiceserver.cli.audio_files import check_writable, read_speech, trailing_quiet_s
+from voiceserver.cli.options import ApiKey, Instructions, Url
 from voiceserver.errors import VoiceserverError
 from voiceserver_client import Reply, SessionOptions, connect
 from voiceserver_client.audio import duration_s
@@ -20,9 +21,9 @@ from voiceserver_client.audio import duration_s
 def ask(
     question: Path = typer.Argument(help="Sound file with the question, in any usual format."),
     out: Path = typer.Option(..., help="WAV file for the reply."),
-    url: str | None = typer.Option(None, help="Server, like ws://host:8000; else one is started."),
-    api_key: str | None = typer.Option(None, envvar="VOICESERVER_API_KEY", show_envvar=True),
-    instructions: str | None = typer.Option(None, help="How the assistant should behave."),
+    url: Url = None,
+    api_key: ApiKey = None,
+    instructions: Instructions = None,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object as the last line."),
 ) -> None:
     """Ask a recorded question, in real time, and save the spoken reply."""

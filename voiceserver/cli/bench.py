@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 
 import typer
-from rich.console import Console
 
 from voiceserver.bench.server import engine_pid, server_at
 from voiceserver.cli import bench_dialogue, bench_duplex, bench_hearing, bench_model
+from voiceserver.cli.options import Json, Url, progress
 from voiceserver.errors import VoiceserverError
 
 app = typer.Typer(help="Measure latency, quality and cost.", no_args_is_help=True)
@@ -20,20 +20,13 @@ bench_dialogue.add_to(app)
 bench_duplex.add_to(app)
 bench_hearing.add_to(app)
 
-_URL = typer.Option(None, help="Server, like ws://host:8000; else one is started.")
-_JSON = typer.Option(False, "--json", help="Print only the JSON line.")
-
-
-def _progress(line: str) -> None:
-    Console(stderr=True, highlight=False).print(line, style="dim", markup=False)
-
 
 @app.command("first-audio")
 def first_audio(
     sessions: int = typer.Option(1, min=1, help="Users talking at once."),
     turns: int = typer.Option(5, min=1, help="Questions of each user."),
-    url: str | None = _URL,
-    as_json: bool = _JSON,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """How soon the assistant is heard after the user's last word."""
     from voiceserver.bench import first_audio as bench
@@ -46,22 +39,22 @@ def first_audio(
 @app.command()
 def conversation(
     questions: int = typer.Option(20, min=1, max=20, help="How many spoken questions."),
-    url: str | None = _URL,
-    as_json: bool = _JSON,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Word errors of what is heard and of what is said."""
     from voiceserver.bench import conversation as bench
 
     with server_at(url, 1) as server:
-        exchanges = asyncio.run(bench.measure(server.url, questions, _progress))
+        exchanges = asyncio.run(bench.measure(server.url, questions, progress))
     bench.report(exchanges).show(as_json)
 
 
 @app.command()
 def interruption(
     times: int = typer.Option(10, min=1, help="How many replies to interrupt."),
-    url: str | None = _URL,
-    as_json: bool = _JSON,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """How fast the assistant falls silent when the user speaks."""
     from voiceserver.bench import interruption as bench
@@ -75,7 +68,7 @@ def interruption(
 @app.command()
 def cost(
     replies: int = typer.Option(6, min=1, max=20, help="How many spoken replies."),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """CPU time of one session."""
     from voiceserver.bench import cost as bench
@@ -89,7 +82,7 @@ def cost(
 def intelligibility(
     replies: int = typer.Option(50, min=1, help="How many replies to speak."),
     teacher: bool = typer.Option(False, help="Let the teacher speak them too."),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """How well the voice is understood, without a server."""
     from voiceserver.engine.process import prepare_threads
@@ -97,7 +90,7 @@ def intelligibility(
     prepare_threads()  # before torch is imported
     from voiceserver.bench import intelligibility as bench
 
-    bench.report(bench.run(replies, with_teacher=teacher, told=_progress)).show(as_json)
+    bench.report(bench.run(replies, with_teacher=teacher, told=progress)).show(as_json)
 
 
 @app.command()
@@ -109,7 +102,7 @@ def listening(
     held_out: bool = typer.Option(
         False, help="Sentences (10) and voices (4) that the live encoder was not tuned on."
     ),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """What Mini-Omni's live Whisper encoder loses against the exact one."""
     from voiceserver.engine.process import prepare_threads
@@ -119,4 +112,4 @@ def listening(
 
     if model not in bench.MODELS:
         raise VoiceserverError(f"--model {model}: it may be {' or '.join(bench.MODELS)}")
-    bench.run(model, questions, voices, noise, _progress, held_out).show(as_json)
+    bench.run(model, questions, voices, noise, progress, held_out).show(as_json)

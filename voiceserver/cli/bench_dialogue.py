@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
+from voiceserver.cli.options import Device, Json, progress
 from voiceserver.errors import VoiceserverError
 
 if TYPE_CHECKING:
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 _WEIGHTS = typer.Option(None, help="Folder with a SyncLLM; see models/sync-llm/README.md.")
 _RANDOM = typer.Option(False, "--random-weights", help="Small random weights: they say nothing.")
-_DEVICE = typer.Option("auto", help="auto, cpu or cuda.")
-_JSON = typer.Option(False, "--json", help="Print only the JSON line.")
 
 
 def dialogue(
     weights: Path | None = _WEIGHTS,
     random_weights: bool = _RANDOM,
-    device: str = _DEVICE,
+    device: Device = "auto",
     dialogues: Path | None = typer.Option(
         None, help="Folder of .wav in two channels at 16 kHz: what is gone on from."
     ),
@@ -33,7 +31,7 @@ def dialogue(
     seconds: float = typer.Option(90.0, min=1.0, help="Seconds they talk then."),
     seed: int = typer.Option(0, help="Of what is drawn."),
     out: Path | None = typer.Option(None, help="Folder to write what they say to."),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """Two of a SyncLLM talk to each other: turn-taking events, and their correlation with truth."""
     with _checkpoint(weights, random_weights, device, 160, 0) as (checkpoint, what):
@@ -42,8 +40,7 @@ def dialogue(
 
         vad = resolve("sync-llm", quiet=True, only=("vad",))["vad"]
         plan = bench.Plan(prompt, seconds, seed)
-        told = Console(stderr=True, highlight=False).print
-        found = bench.run(checkpoint, vad, plan, dialogues, out, what, told)
+        found = bench.run(checkpoint, vad, plan, dialogues, out, what, progress)
     found.show(as_json)
 
 
@@ -51,12 +48,12 @@ def loop(
     model: str = typer.Option("nano", help="nano or sync-llm."),
     weights: Path | None = _WEIGHTS,
     random_weights: bool = _RANDOM,
-    device: str = _DEVICE,
+    device: Device = "auto",
     sessions: int = typer.Option(1, min=1, help="Sessions at once."),
     chunk_ms: int = typer.Option(160, help="Of random weights: 160, 200 or 240."),
     layers: int = typer.Option(0, min=0, help="Of random weights; 0: small ones."),
     seconds: float = typer.Option(30.0, min=4.0, help="How long they talk, simulated."),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """Work of a chunk, p50 and p99, against half a chunk."""
     if model == "nano":

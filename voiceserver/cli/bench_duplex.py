@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from voiceserver.bench.server import server_at
+from voiceserver.cli.options import Json, Url, progress
 from voiceserver.errors import VoiceserverError
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def duplex(
     ),
     timeline: Path | None = typer.Option(None, help="Draw a scene into this SVG file."),
     scene: str = typer.Option("", help="With --timeline: which scene, like pause:3; only it runs."),
-    url: str | None = typer.Option(None, help="Server, like ws://host:8000; else one is started."),
-    as_json: bool = typer.Option(False, "--json", help="Print only the JSON line."),
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Who speaks when: takeovers, latencies, stops, false stops."""
     if url is not None and turn_taking:
@@ -89,7 +89,7 @@ def _play(
         return False
     book.check_may_go_on()
     try:
-        prepare(_progress)
+        prepare(progress)
         end_s = None if minutes is None else time.monotonic() + 60 * minutes
 
         def over() -> bool:
@@ -100,7 +100,7 @@ def _play(
                 continue
             # a slot more: the next scene may come before the last one's is free again
             with server_at(url, plan.sessions + 1, _options([name] if name else [])) as server:
-                asyncio.run(measure(server.url, called, plan, book, _progress, over))
+                asyncio.run(measure(server.url, called, plan, book, progress, over))
     except KeyboardInterrupt:
         return True
     return False
@@ -141,9 +141,5 @@ def _draw(url: str, kind: SceneKind, number: int, seed: int, file: Path) -> None
         outcome = f"did not run: {why}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(picture(recording, f"{recording.name}, seed {seed}"), encoding="utf-8")
-    _progress(outcome)
+    progress(outcome)
     print(file)
-
-
-def _progress(line: str) -> None:
-    Console(stderr=True, highlight=False).print(line, style="dim", markup=False)

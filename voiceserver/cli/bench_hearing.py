@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
-_JSON = typer.Option(False, "--json", help="Print only the JSON line.")
+from voiceserver.cli.options import Json, progress
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
 def echo(
     scenes: int = typer.Option(20, min=1, help="Rooms for each level of the echo."),
     turn_taking: str = typer.Option("smart-turn", help="smart-turn, duplex or energy."),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """Does our own voice from a loudspeaker interrupt us, and can the user? Simulated calls."""
     from voiceserver.config import turn_taking_named
@@ -25,18 +24,14 @@ def echo(
     prepare_threads()  # before torch is imported
     from voiceserver.bench import echo as bench
 
-    bench.measure(turn_taking_named(turn_taking), scenes, _progress).show(as_json)
+    bench.measure(turn_taking_named(turn_taking), scenes, progress).show(as_json)
 
 
 def noise(
     sentences: int = typer.Option(4, min=1, max=29, help="Sentences in each noise."),
-    as_json: bool = _JSON,
+    as_json: Json = False,
 ) -> None:
     """What noise reduction changes for turns and words, near the microphone and far from it."""
     from voiceserver.bench import noise as bench
 
-    bench.measure(sentences, _progress).show(as_json)
-
-
-def _progress(line: str) -> None:
-    Console(stderr=True, highlight=False).print(line, style="dim", markup=False)
+    bench.measure(sentences, progress).show(as_json)

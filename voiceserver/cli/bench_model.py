@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
+from voiceserver.cli.options import Device, Json, Out, progress
 from voiceserver.errors import VoiceserverError
 
 if TYPE_CHECKING:
@@ -17,14 +17,7 @@ _MODEL = typer.Option("mini-omni", help="Model.")
 _WEIGHTS = typer.Option(None, help="Folder with the checkpoint.")
 _RANDOM = typer.Option(False, "--random-weights", help="Random weights of the published sizes.")
 _REDUCED = typer.Option(False, "--reduced", help="Small random weights, to try the bench itself.")
-_DEVICE = typer.Option("auto", help="auto, cpu or cuda.")
 _SESSIONS = typer.Option("1,2,4,8", help="How many sessions at once, one measurement each.")
-_JSON = typer.Option(False, "--json", help="Print only the JSON line.")
-_OUT = typer.Option(None, help="Folder to keep the JSON in, named by date, device and bench.")
-
-
-def _progress(line: str) -> None:
-    Console(stderr=True, highlight=False).print(line, style="dim", markup=False)
 
 
 def step(
@@ -32,17 +25,17 @@ def step(
     weights: Path | None = _WEIGHTS,
     random_weights: bool = _RANDOM,
     reduced: bool = _REDUCED,
-    device: str = _DEVICE,
+    device: Device = "auto",
     sessions: str = _SESSIONS,
     steps: int = typer.Option(100, min=2, help="Steps of each measurement."),
-    as_json: bool = _JSON,
-    out: Path | None = _OUT,
+    as_json: Json = False,
+    out: Out = None,
 ) -> None:
     """One step of the language model: p50 and p99, against the floor and the published loop."""
     subject = _subject(model, weights, random_weights, reduced, device)
     from voiceserver.bench import step as bench
 
-    bench.run(subject, _numbers(sessions), steps, _progress).show(as_json, out)
+    bench.run(subject, _numbers(sessions), steps, progress).show(as_json, out)
 
 
 def codec(
@@ -50,26 +43,26 @@ def codec(
     weights: Path | None = _WEIGHTS,
     random_weights: bool = _RANDOM,
     reduced: bool = _REDUCED,
-    device: str = _DEVICE,
+    device: Device = "auto",
     sessions: str = _SESSIONS,
     frames: int = typer.Option(50, min=2, help="Frames of each measurement."),
-    as_json: bool = _JSON,
-    out: Path | None = _OUT,
+    as_json: Json = False,
+    out: Out = None,
 ) -> None:
     """One frame of streamed speech, against the sliding window."""
     subject = _subject(model, weights, random_weights, reduced, device)
     from voiceserver.bench import codec as bench
 
-    bench.run(subject, _numbers(sessions), frames, _progress).show(as_json, out)
+    bench.run(subject, _numbers(sessions), frames, progress).show(as_json, out)
 
 
 def kernels(
     reduced: bool = _REDUCED,
-    device: str = _DEVICE,
+    device: Device = "auto",
     sessions: str = _SESSIONS,
     repeats: int = typer.Option(200, min=2, help="Launches of each measurement."),
-    as_json: bool = _JSON,
-    out: Path | None = _OUT,
+    as_json: Json = False,
+    out: Out = None,
 ) -> None:
     """Every kernel against its torch twin, checked before it is timed."""
     subject = _subject("mini-omni", None, True, reduced, device)
@@ -83,17 +76,17 @@ def sessions(
     weights: Path | None = _WEIGHTS,
     random_weights: bool = _RANDOM,
     reduced: bool = _REDUCED,
-    device: str = _DEVICE,
+    device: Device = "auto",
     sessions: str = _SESSIONS,
     seconds: float = typer.Option(20.0, min=1.0, help="How long each number of sessions talks."),
-    as_json: bool = _JSON,
-    out: Path | None = _OUT,
+    as_json: Json = False,
+    out: Out = None,
 ) -> None:
     """Whole conversations at once, in real time: time of a chunk's work, late frames."""
     subject = _subject(model, weights, random_weights, reduced, device)
     from voiceserver.bench import sessions as bench
 
-    bench.run(subject, _numbers(sessions), seconds, _progress).show(as_json, out)
+    bench.run(subject, _numbers(sessions), seconds, progress).show(as_json, out)
 
 
 def add_to(app: typer.Typer) -> None:

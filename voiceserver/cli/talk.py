@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import typer
 from rich.console import Console
 
 from voiceserver.bench.server import server_at
+from voiceserver.cli.options import ApiKey, Instructions, Url
 from voiceserver.cli.sound_card import SoundCard
 from voiceserver_client import (
     AudioDelta,
@@ -23,9 +23,9 @@ from voiceserver_client import (
 
 
 def talk(
-    url: str | None = typer.Option(None, help="Server, like ws://host:8000; else one is started."),
-    api_key: str | None = typer.Option(None, envvar="VOICESERVER_API_KEY", show_envvar=True),
-    instructions: str | None = typer.Option(None, help="How the assistant should behave."),
+    url: Url = None,
+    api_key: ApiKey = None,
+    instructions: Instructions = None,
 ) -> None:
     """Talk with the assistant; interrupt it as you like, and end with Ctrl-C."""
     with SoundCard() as card, server_at(url, sessions=1) as server:

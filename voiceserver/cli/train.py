@@ -16,6 +16,7 @@ import typer
 from rich.progress import Progress
 
 from voiceserver.cli import train_duplex
+from voiceserver.cli.options import Device
 from voiceserver.cli.training_bars import bars, reporter, say
 from voiceserver.cli.training_bars import shown as losses_shown
 from voiceserver.config import cache_folder, models_folder
@@ -29,7 +30,6 @@ app.command(name="duplex")(train_duplex.duplex)
 _HOURS = typer.Option(8.0, min=0.1, help="Speech of the teacher to train on.")
 _REPLIES = typer.Option(1024, min=400, help="Replies of the thinker to write; 300 are held out.")
 _SEED = typer.Option(7, help="Seed of everything random.")
-_DEVICE = typer.Option("auto", help="auto, cpu or cuda.")
 _WORK = typer.Option(None, help="Work folder; default: training/ in the cache.")
 _OUT = typer.Option(None, help="Folder for the weights; default: models/nano.")
 
@@ -40,7 +40,7 @@ def codec(
     hours: float = _HOURS,
     replies: int = _REPLIES,
     seed: int = _SEED,
-    device: str = _DEVICE,
+    device: Device = "auto",
     work: Path | None = _WORK,
     out: Path | None = _OUT,
 ) -> None:
@@ -58,7 +58,7 @@ def talker(
     hours: float = _HOURS,
     replies: int = _REPLIES,
     seed: int = _SEED,
-    device: str = _DEVICE,
+    device: Device = "auto",
     work: Path | None = _WORK,
     out: Path | None = _OUT,
 ) -> None:
