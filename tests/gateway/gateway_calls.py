@@ -168,6 +168,12 @@ class Gateway:
                 await asyncio.sleep(0.02)
         return next(iter(self.state.connections))
 
+    async def left(self) -> None:
+        """Wait until everybody has left."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.state.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     async def only_id(self) -> str:
         """Its session's."""
         return (await self.only_line()).session_id

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,36 +19,8 @@ from voiceserver.errors import VoiceserverError
 MIDDLES_S = [(i * 0.4 + i * 0.4 + 0.35) / 2 for i in range(60)]  # of the scripted voice's words
 
 
-def with_audiosocket(journal: Path, **options: Any) -> Any:
-    return running_gateway(journal, settings={"audiosocket": f"127.0.0.1:{free_port()}"}, **options)
-
-
 def port_of(gateway: Gateway) -> int:
     return int(gateway.state.config.audiosocket.rpartition(":")[2])  # type: ignore[union-attr]
-
-
-@pytest.fixture(scope="module")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A server that Asterisk may call."""
-    with with_audiosocket(tmp_path_factory.mktemp("exchange") / "journal") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def talkative_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One whose assistant answers every spoken turn for 24 s."""
-    journal = tmp_path_factory.mktemp("talkative") / "journal"
-    with with_audiosocket(journal, say="long turn %d") as running:
-        yield running
-
-
-async def empty(gateway: Gateway) -> bool:
-    """Whether everybody has gone, after a while."""
-    for _ in range(500):
-        if not gateway.state.connections:
-            return True
-        await asyncio.sleep(0.02)
-    return False
 
 
 @pytest.mark.parametrize(("kind", "rate_hz"), [(SLIN8, 8000), (SLIN16, 16000)])
@@ -66,25 +36,23 @@ async def test_a_turn_is_heard_and_answered(exchange: Gateway, kind: int, rate_h
     assert np.sqrt(np.mean(sound.astype(float) ** 2)) > 1000
 
 
-async def test_sound_goes_out_as_fast_as_it_is_played(talkative_exchange: Gateway) -> None:
-    async with dialling(port_of(talkative_exchange)) as call:
+async def test_sound_goes_out_as_fast_as_it_is_played(talkative: Gateway) -> None:
+    async with dialling(port_of(talkative)) as call:
         call.says += tone(0.6)
         await call.until(lambda: len(call.heard) >= 75)
     # Pieces of the engine are four frames long: sent as they come, three of four gaps are none.
     assert sum(gap > 0.01 for gap in np.diff(call.times_s)) > 0.5 * len(call.heard)
 
 
-async def test_speaking_up_stops_the_sound_and_cuts_what_is_remembered(
-    talkative_exchange: Gateway,
-) -> None:
-    async with dialling(port_of(talkative_exchange)) as call:
+async def test_speaking_up_stops_the_sound_and_cuts_what_is_remembered(talkative: Gateway) -> None:
+    async with dialling(port_of(talkative)) as call:
         call.says += tone(0.6)
         await call.until(lambda: len(call.heard) >= 60)
         call.says += tone(1.2)  # longer than what follows is watched
         await call.quiet(0.3)
         heard_s = len(call.heard) * 0.02
         await call.until(lambda: len(call.heard) * 0.02 > heard_s)  # the next reply
-        first, second = talkative_exchange.told(await talkative_exchange.only_id(), Respond)
+        first, second = talkative.told(await talkative.only_id(), Respond)
     assert first.dialogue[-1].text == "long turn 1"
     heard_words = sum(middle <= heard_s for middle in MIDDLES_S)
     assert 1 < heard_words < 8
@@ -116,7 +84,7 @@ async def test_nonsense_is_survived(exchange: Gateway, caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("first", [b"\x10\0\x02ab", b"\x01\0\x03abc", b"GET / HTTP/1.1\r\n\r\n"])
 async def test_who_does_not_begin_with_a_uuid_is_no_call(exchange: Gateway, first: bytes) -> None:
-    assert await empty(exchange)
+    await exchange.left()
     async with dialling(port_of(exchange), polite=False) as call:
         call.writer.write(first)
         if first.startswith(b"GET"):
@@ -140,12 +108,14 @@ async def test_hanging_up_at_any_time_frees_the_place(exchange: Gateway) -> None
                 if politely:
                     call.send(HANGUP)
                     await asyncio.wait_for(call.hung_up.wait(), 20)
-    assert await empty(exchange)
+    await exchange.left()
     assert not exchange.state.services.engine._listeners
 
 
 async def test_limits_hold_for_calls(tmp_path: Path) -> None:
-    with with_audiosocket(tmp_path / "journal", sessions=1, session_s=1.5) as gateway:
+    settings = {"audiosocket": f"127.0.0.1:{free_port()}"}
+    journal = tmp_path / "journal"
+    with running_gateway(journal, settings=settings, sessions=1, session_s=1.5) as gateway:
         async with dialling(port_of(gateway)) as call:
             await call.until(lambda: bool(gateway.state.connections))
             async with dialling(port_of(gateway)) as refused:

@@ -89,7 +89,6 @@ async def test_a_call(talkative: Gateway, provider: str) -> None:
         "telnyx": ("media", "mark", "mark", "clear"),
         "plivo": ("playAudio", "checkpoint", "playedStream", "clearAudio"),
     }[provider]
-    earlier = set(talkative.state.connections)  # calls of other tests, not quite gone
     async with connect(f"ws://127.0.0.1:{talkative.port}/v1/phone/{provider}") as socket:
         await socket.send(json.dumps(START[provider]))
         await spoken_turn(socket, provider)
@@ -102,7 +101,7 @@ async def test_a_call(talkative: Gateway, provider: str) -> None:
             assert marked.get("streamId") == (STREAM if provider == "plivo" else None)
             await socket.send(json.dumps(marked | {"event": played}))
         await until(socket, sound)  # of which no mark comes back
-        [line] = talkative.state.connections - earlier
+        line = await talkative.only_line()
         await spoken_turn(socket, provider)
         [*_, cleared] = await until(socket, clear)
         assert cleared == {"event": clear} | ({"streamId": STREAM} if provider == "plivo" else {})

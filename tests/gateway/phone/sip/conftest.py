@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -18,32 +18,19 @@ from gateway_calls import Gateway, free_port, running_gateway
 from voiceserver.config import SipConfig
 
 
-def with_sip(journal: Path, *, host: str = "127.0.0.1", sip: Any = None, **options: Any) -> Any:
-    """A server of the scripted engine's with a SIP port."""
-    config = SipConfig(f"{host}:{free_port(host, socket.SOCK_DGRAM)}", **(sip or {}))
-    return running_gateway(journal, settings={"sip": config}, **options)
-
-
 @pytest.fixture
 def start_sip(tmp_path: Path) -> Callable[..., AbstractContextManager[Gateway]]:
-    """Start a server of the test's own."""
+    """Start a server of the test's own; `sip` are settings of its SIP port."""
 
-    def start(**options: Any) -> AbstractContextManager[Gateway]:
-        return with_sip(tmp_path / "journal", **options)  # type: ignore[no-any-return]
+    def start(
+        *,
+        host: str = "127.0.0.1",
+        sip: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> AbstractContextManager[Gateway]:
+        config = SipConfig(f"{host}:{free_port(kind=socket.SOCK_DGRAM)}", **(sip or {}))
+        settings = (settings or {}) | {"sip": config}
+        return running_gateway(tmp_path / "journal", settings=settings, **options)
 
     return start
-
-
-@pytest.fixture(scope="session")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A server with usual settings."""
-    with with_sip(tmp_path_factory.mktemp("sip") / "journal") as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def talkative_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One whose assistant answers every spoken turn for 24 s."""
-    journal = tmp_path_factory.mktemp("talkative") / "journal"
-    with with_sip(journal, say="long turn %d") as running:
-        yield running

@@ -21,6 +21,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.transport: asyncio.DatagramTransport
+        self.port = 0
         self.told: list[Answer] = []
 
     def take(self, data: bytes) -> None:
@@ -47,42 +48,42 @@ class Exchange:
         return fields.get("response") == hashlib.md5(proof.encode()).hexdigest()
 
 
-async def test_the_server_registers_and_leaves(
-    start_sip: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def registering(
+    start_sip: Start, password: str, told: Callable[[Exchange], bool]
+) -> Exchange:
+    """A server that registers with this password, and is stopped once `told` holds."""
     exchange = Exchange()
-    exchange.transport, port = await socket_for(exchange.take)
-    monkeypatch.setenv("VOICESERVER_SIP_PASSWORD", "secret")
-    running = start_sip(sip={"register": f"sip:bot@{HERE}:{port}"})
-    await asyncio.to_thread(running.__enter__)
-    async with asyncio.timeout(20):
-        while len(exchange.told) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    await asyncio.to_thread(running.__exit__, None, None, None)
+    exchange.transport, exchange.port = await socket_for(exchange.take)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("VOICESERVER_SIP_PASSWORD", password)
+        running = start_sip(sip={"register": f"sip:bot@{HERE}:{exchange.port}"})
+        await asyncio.to_thread(running.__enter__)
+        async with asyncio.timeout(20):
+            while not told(exchange):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.to_thread(running.__exit__, None, None, None)
+    exchange.transport.close()
+    return exchange
+
+
+async def test_the_server_registers_and_leaves(start_sip: Start) -> None:
+    exchange = await registering(start_sip, "secret", lambda exchange: len(exchange.told) >= 2)
     first, second, *rest = exchange.told
     assert "authorization" not in first.headers
-    assert first.start == f"REGISTER sip:{HERE}:{port} SIP/2.0"
+    assert first.start == f"REGISTER sip:{HERE}:{exchange.port} SIP/2.0"
     assert exchange.knows(second.headers["authorization"])
     assert first.headers["contact"].startswith("<sip:bot@127.0.0.1:")
     assert [request.headers["expires"] for request in rest][-1:] == ["0"]
-    exchange.transport.close()
 
 
 async def test_a_registration_that_is_refused_is_told(
-    start_sip: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    start_sip: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    exchange = Exchange()
-    exchange.transport, port = await socket_for(exchange.take)
-    monkeypatch.setenv("VOICESERVER_SIP_PASSWORD", "wrong")
-    running = start_sip(sip={"register": f"sip:bot@{HERE}:{port}"})
-    await asyncio.to_thread(running.__enter__)
-    async with asyncio.timeout(20):
-        while "could not be registered: 401" not in caplog.text:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    exchange = await registering(
+        start_sip, "wrong", lambda _: "could not be registered: 401" in caplog.text
+    )
     assert "wrong" not in caplog.text
-    await asyncio.to_thread(running.__exit__, None, None, None)
     assert len(exchange.told) == 2
-    exchange.transport.close()
 
 
 def test_an_exchange_that_cannot_be_found_is_told_and_stops_nothing(
