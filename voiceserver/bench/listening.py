@@ -27,9 +27,9 @@ from voiceserver.audio.murmur import murmur_then_silence
 from voiceserver.bench.judge import WordErrors, total, word_errors
 from voiceserver.bench.questions import INTERRUPTIONS, LONG_ANSWERS, QUESTIONS
 from voiceserver.bench.report import Report
-from voiceserver.bench.whisper_weights import openai_checkpoint
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.nn.whisper import LiveEncoder, WhisperConfig, WhisperEncoder
+from voiceserver.nn.whisper.ctranslate2_file import openai_checkpoint
 from voiceserver.nn.whisper.live import AHEAD, BLOCK, FIRST
 from voiceserver.nn.whisper.weights import encoder_weights
 from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak

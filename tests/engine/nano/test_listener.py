@@ -13,6 +13,7 @@ from voiceserver.config import policy_folder
 from voiceserver.engine.family import Heard, Transcript, TurnScore, Window
 from voiceserver.engine.listening.microphones import BACKLOG_SAMPLES, WINDOWS_PER_CALL
 from voiceserver.engine.nano.listener import Listener
+from voiceserver.engine.nano.recogniser import Read
 from voiceserver.nn import judges
 from voiceserver.scenes.kokoro import RATE_HZ, speak
 
@@ -105,6 +106,35 @@ def test_words_and_end_of_turn_come_back_through_listen(
     assert score.probability > 0.5
 
 
+def test_what_was_read_is_the_draft_for_more_from_the_same_sample(
+    listener_and_bell: tuple[Listener, threading.Semaphore],
+    listener: Listener,
+    question: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drafts: list[tuple[int, ...]] = []
+
+    def read(samples: NDArray[np.float32], draft: tuple[int, ...]) -> Read:
+        drafts.append(draft)
+        return Read("", (len(samples),))
+
+    def ask(begin: int, end: int) -> None:
+        listener.recognise(0, 1, begin, end, final=True)
+        assert listener_and_bell[1].acquire(timeout=60)
+        listen_through(listener)
+
+    monkeypatch.setattr(listener._recogniser, "read", read)
+    listener.hear(0, question)
+    ask(0, 8000)
+    ask(0, 9000)
+    ask(100, 9000)
+    listener.close(0)
+    listener.open(0, 22_050)
+    listener.hear(0, question)
+    ask(100, 9000)
+    assert drafts == [(), (8000,), (), ()]
+
+
 def test_a_judge_does_not_wait_for_a_reading(
     listener_and_bell: tuple[Listener, threading.Semaphore],
     listener: Listener,
@@ -113,11 +143,11 @@ def test_a_judge_does_not_wait_for_a_reading(
 ) -> None:
     bell, judged = listener_and_bell[1], threading.Event()
 
-    def read_once_judged(samples: NDArray[np.float32]) -> str:
-        return f"{len(samples)} samples" if judged.wait(60) else "waited in vain"
+    def read_once_judged(samples: NDArray[np.float32], draft: object) -> Read:
+        return Read(f"{len(samples)} samples" if judged.wait(60) else "waited in vain", ())
 
     monkeypatch.setattr(listener, "turn_end", judges.load(judges.TURN_END, policy_folder()))
-    monkeypatch.setattr(listener._recogniser, "transcribe", read_once_judged)
+    monkeypatch.setattr(listener._recogniser, "read", read_once_judged)
     listener.hear(1, question)
     listener.recognise(1, 1, 0, SECOND, final=True)
     listener.predict_turn_end(1, 2, 0, len(question) // 2)

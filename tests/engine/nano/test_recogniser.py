@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import soxr
 from numpy.typing import NDArray
 
 from voiceserver.assets import resolve
-from voiceserver.engine.nano.recogniser import Recogniser, without_loop
+from voiceserver.engine.nano.recogniser import NOTHING, Recogniser, without_loop
+from voiceserver.nn.whisper.greedy import Reading
 from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 Floats = NDArray[np.float32]
+
+LONG = "Can you tell me something about the moon?"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def words(text: str) -> list[str]:
         ("What is the capital of France?", 0),
         ("Why is the sky blue?", 2),
         ("How do airplanes stay in the air?", 3),
-        ("Can you tell me something about the moon?", 4),
+        (LONG, 4),
     ],
 )
 def test_a_question_is_understood(recogniser: Recogniser, text: str, voice: int) -> None:
@@ -63,6 +67,27 @@ def test_noise_is_nothing_said(recogniser: Recogniser, kind: str, seconds: float
         "not finite": np.full(count, np.nan),
     }[kind]
     assert recogniser.transcribe(samples.astype(np.float32)) == ""
+
+
+@pytest.mark.parametrize(("text", "voice"), [("Why is the sky blue?", 2), (LONG, 4)])
+def test_what_was_read_earlier_makes_reading_faster_and_changes_nothing(
+    recogniser: Recogniser, text: str, voice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, draft = said(text, voice), NOTHING.tokens
+    passes: list[int] = []
+    decode = recogniser._decoder.read
+
+    def counted(*arguments: Any) -> Reading:
+        reading = decode(*arguments)
+        passes.append(reading.passes)
+        return reading
+
+    monkeypatch.setattr(recogniser._decoder, "read", counted)
+    for end in (*range(9600, len(samples), 8000), len(samples)):
+        alone, helped = (recogniser.read(samples[:end], given) for given in ((), draft))
+        assert helped == alone
+        draft = helped.tokens
+    assert sum(passes[1::2]) < 0.7 * sum(passes[::2])
 
 
 def test_more_than_the_window_is_cut_to_its_end(recogniser: Recogniser) -> None:

@@ -16,11 +16,12 @@ from voiceserver.nn.whisper.weights import encoder_weights
 
 @pytest.fixture(scope="session")
 def original() -> Whisper:
-    dims = ModelDimensions(80, 1500, 48, 3, 2, 64, 8, 48, 3, 1)
+    dims = ModelDimensions(80, 1500, 48, 3, 2, 64, 24, 48, 3, 2)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = Whisper(dims).eval()
-        for name, parameter in made.encoder.named_parameters():
+        made.decoder.positional_embedding.data.normal_(std=0.1)  # its file's, no memory's
+        for name, parameter in (*made.encoder.named_parameters(), *made.decoder.named_parameters()):
             if "ln" in name or name.endswith("bias"):  # as drawn by torch they would do nothing
                 parameter.data += 0.1 * torch.randn_like(parameter)
             elif "attn" in name:  # so that what is attended to matters

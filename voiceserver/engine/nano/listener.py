@@ -5,6 +5,7 @@ another, so that in a pause both go on at once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,14 @@ from voiceserver.engine.nano.recogniser import Recogniser
 
 if TYPE_CHECKING:  # it imports torch
     from voiceserver.nn.judges import Judge
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What was read of a slot's audio from a sample on."""
+
+    begin: int
+    tokens: tuple[int, ...]
 
 
 class Listener(Microphones):
@@ -30,10 +39,12 @@ class Listener(Microphones):
         self._recogniser = Recogniser(recogniser)
         self._words: Background[Heard] = Background("recogniser", wake)
         self._judgements: Background[Heard] = Background("judges", wake)
+        self._drafts: dict[int, _Draft] = {}  # by slot: what was read last
 
     def close(self, slot: int) -> None:
         super().close(slot)
         self._words.forget(slot)
+        self._drafts.pop(slot, None)  # one made meanwhile costs the next session a little time
         self._judgements.forget(slot)
 
     def listen(self) -> list[Heard]:
@@ -43,7 +54,11 @@ class Listener(Microphones):
         samples = self.read(slot, begin, end)
 
         def work() -> Heard:
-            return Transcript(slot, request_id, self._recogniser.transcribe(samples))
+            last = self._drafts.get(slot)
+            draft = last.tokens if last is not None and last.begin == begin else ()
+            read = self._recogniser.read(samples, draft)
+            self._drafts[slot] = _Draft(begin, read.tokens)
+            return Transcript(slot, request_id, read.text)
 
         failed = Transcript(slot, request_id, "", failed=True)
         self._words.submit(Job(slot, work, failed, firm=final))

@@ -85,8 +85,11 @@ def _listening(files: NanoFiles, speech: Samples) -> dict[str, float]:
     }
     for seconds in (1, 3, 6):
         utterance = np.resize(speech, seconds * LISTEN_RATE_HZ)
-        listen = partial(recogniser.transcribe, utterance)
+        listen = partial(recogniser.read, utterance)
         costs[f"recognise_{seconds}s_ms"] = process_ms(listen, 5)
+        earlier = recogniser.read(utterance[: -LISTEN_RATE_HZ // 2]).tokens
+        listen = partial(recogniser.read, utterance, earlier)
+        costs[f"recognise_{seconds}s_again_ms"] = process_ms(listen, 5)
     return costs
 
 
