@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from voiceserver.bench.server import RunningServer, server_at
+from voiceserver.cli.own_server import RunningServer, server_at
 
 HAS_GPU = torch.cuda.is_available()
 if not HAS_GPU:  # kernels run in Triton's interpreter, which it must know before it sees them

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.bench.duplex.listener import BUFFER_S, Listener, Truncation
-from voiceserver.bench.pcm import to_pcm16
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver_client import (
     AudioDelta,

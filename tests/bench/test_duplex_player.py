@@ -19,7 +19,7 @@ from voiceserver.bench.duplex.plan import Plan
 from voiceserver.bench.duplex.played import judge
 from voiceserver.bench.duplex.player import _EchoAt, play
 from voiceserver.bench.duplex.recording import Recording
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 from voiceserver.clock import LISTEN_RATE_HZ, WIRE_RATE_HZ
 from voiceserver.scenes.channels import EchoPath
 from voiceserver.scenes.live import Scene, SceneKind, scene

@@ -4,9 +4,9 @@ import asyncio
 
 import numpy as np
 
+from voiceserver.audio.pcm16 import from_pcm16
 from voiceserver.bench.interruption import cough
 from voiceserver.bench.microphone import PACKET_SAMPLES, Microphone
-from voiceserver.bench.pcm import from_pcm16
 
 
 class _Recorder:

@@ -11,7 +11,7 @@ import pytest
 from browser_kit import QUESTION, Watch
 from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 
 pytestmark = pytest.mark.e2e
 STORY = "Tell me a long story about a dog, a cat and the sea."

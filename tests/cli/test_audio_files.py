@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from voiceserver.bench.pcm import from_pcm16
+from voiceserver.audio.pcm16 import from_pcm16
 from voiceserver.cli.audio_files import read_speech, trailing_quiet_s, write_speech
 
 

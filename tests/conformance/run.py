@@ -30,7 +30,7 @@ from results import STEPS, is_good, table, with_card, write  # noqa: E402
 from thinker import running_thinker  # noqa: E402
 from tls import tls_proxy  # noqa: E402
 
-from voiceserver.bench.server import server_at  # noqa: E402
+from voiceserver.cli.own_server import server_at  # noqa: E402
 from voiceserver.scenes.kokoro import VOICES, speak  # noqa: E402
 
 CLIENT_S = 400.0  # the longest that one client may take

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))  # the caller is 
 
 from gateway_calls import Caller
 
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 from voiceserver.scenes.kokoro import VOICES, speak
 
 PACKET_SAMPLES = 960  # 40 ms at 24 kHz

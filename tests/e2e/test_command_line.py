@@ -13,7 +13,7 @@ import pytest
 import soundfile as sf
 
 from voiceserver.bench.judge import transcribe, word_errors
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 pytestmark = pytest.mark.e2e

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from openai import AsyncOpenAI
 
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 from voiceserver.scenes.kokoro import VOICES, speak
 
 pytestmark = pytest.mark.e2e

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from voiceserver.bench.server import RunningServer, engine_pid
+from voiceserver.cli.own_server import RunningServer, engine_pid
 from voiceserver.scenes.kokoro import VOICES, speak
 
 pytestmark = pytest.mark.e2e

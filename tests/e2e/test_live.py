@@ -17,7 +17,7 @@ for folder in ("gateway", "gateway/live", "e2e"):  # the callers are the same
 from conftest import Microphone  # noqa: E402
 from live_calls import HEARD, LiveCaller  # noqa: E402
 
-from voiceserver.bench.server import RunningServer  # noqa: E402
+from voiceserver.cli.own_server import RunningServer  # noqa: E402
 
 pytestmark = pytest.mark.e2e
 LOUD = 300  # of 32768; what the assistant's stream holds otherwise is silence

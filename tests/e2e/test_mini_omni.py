@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from voiceserver.bench.server import RunningServer, engine_pid, server_at
+from voiceserver.cli.own_server import RunningServer, engine_pid, server_at
 
 pytestmark = pytest.mark.e2e
 Call = Callable[..., AbstractAsyncContextManager[tuple[Any, Any]]]

@@ -16,7 +16,7 @@ from twilio_network import calling
 
 from voiceserver.audio import g711
 from voiceserver.bench.judge import transcribe
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 pytestmark = pytest.mark.e2e

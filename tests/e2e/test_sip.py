@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gateway" / "phone" / "sip"))
 from real_phones import baresip, needs, own_address
 
 from voiceserver.bench.judge import transcribe
-from voiceserver.bench.server import server_at
+from voiceserver.cli.own_server import server_at
 from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 
 pytestmark = pytest.mark.e2e

@@ -16,7 +16,7 @@ for folder in ("gateway", "engine/thinking"):  # the caller and the endpoint are
 from fake_endpoint import FakeEndpoint, running_endpoint  # noqa: E402
 from gateway_calls import Caller  # noqa: E402
 
-from voiceserver.bench.server import RunningServer, server_at  # noqa: E402
+from voiceserver.cli.own_server import RunningServer, server_at  # noqa: E402
 from voiceserver.engine.thinking.desk import APOLOGY  # noqa: E402
 
 pytestmark = pytest.mark.e2e

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voiceserver.audio.pcm16 import from_pcm16, to_pcm16
 from voiceserver.bench.judge import WordErrors, total, transcribe, word_errors
-from voiceserver.bench.pcm import from_pcm16, to_pcm16
 from voiceserver.bench.questions import QUESTIONS
 from voiceserver.bench.report import Goal, Report
 from voiceserver.scenes.kokoro import VOICES, UserVoice, speak

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from voiceserver.assets import resolve
-from voiceserver.bench.intelligibility import held_out_replies, speak
+from voiceserver.bench.intelligibility import held_out_replies
 from voiceserver.bench.judge import total, word_errors
 from voiceserver.bench.report import Report
 from voiceserver.bench.simulated_call import PACKET_SAMPLES, Heard, Speech, call
@@ -22,6 +22,7 @@ from voiceserver.config import TurnTakingName, models_folder, policy_folder
 from voiceserver.engine.family import Samples
 from voiceserver.engine.listening.forecaster import forecaster_of
 from voiceserver.engine.nano.listener import Listener
+from voiceserver.engine.nano.speaking import speak
 from voiceserver.engine.nano.voice import Voice
 from voiceserver.nn import judges
 from voiceserver.scenes.channels import EchoPath, convolved, decibels, draw_echo, room

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from voiceserver.bench.pcm import to_pcm16
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.bench.questions import QUESTIONS
 from voiceserver.bench.report import Goal, Report, quantile
 from voiceserver.scenes.kokoro import VOICES, speak

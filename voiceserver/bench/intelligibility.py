@@ -7,7 +7,6 @@ lost where.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 from voiceserver.bench.judge import WordErrors, total, transcribe, word_errors
 from voiceserver.bench.report import Goal, Report
 from voiceserver.config import models_folder
+from voiceserver.engine.nano.speaking import speak
 from voiceserver.engine.nano.voice import Voice
 
 GOAL_PERCENT = 8
 HELD_OUT_FILE = "heldout_replies.txt"
-PIECE = re.compile(r"\s*\S+")  # about what the thinker writes at a time
 
 Speaker = Callable[[str], NDArray[np.float32]]  # text -> samples [n]
 
@@ -46,23 +45,6 @@ class Spoken:
 def held_out_replies(count: int, folder: Path | None = None) -> list[str]:
     path = (folder or models_folder() / "nano") / HELD_OUT_FILE
     return path.read_text().splitlines()[:count]
-
-
-def speak(voice: Voice, text: str) -> NDArray[np.float32]:
-    """The whole of a text in slot 0, written word by word: [n] samples."""
-    voice.start(0)
-    pieces, samples, last = PIECE.findall(text), [], False
-    while not last:
-        while not voice.ready(0):
-            if pieces:
-                voice.write(0, pieces.pop(0))
-            else:
-                voice.finish(0)
-        (frame,) = voice.step([0])
-        samples.append(frame.samples)
-        last = frame.last
-    voice.stop(0)
-    return np.concatenate(samples)
 
 
 def measure(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voiceserver.audio.pcm16 import from_pcm16
 from voiceserver.bench.microphone import Microphone
-from voiceserver.bench.pcm import from_pcm16
 from voiceserver.bench.questions import INTERRUPTIONS, LONG_ANSWERS
 from voiceserver.bench.report import Goal, Report, quantile
 from voiceserver.clock import WIRE_RATE_HZ

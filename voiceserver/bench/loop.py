@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.bench.report import Goal, Report, quantile
 from voiceserver.clock import LISTEN_RATE_HZ, FakeClock
 from voiceserver.config import EngineConfig
@@ -79,7 +80,7 @@ def nano(
     loop.tick()
     chunk_ms, epoch = 160, 0
     samples = LISTEN_RATE_HZ * PIECE_MS // 1000
-    piece = (_noise(samples, 0) * 32767).astype("<i2").tobytes()
+    piece = to_pcm16(_noise(samples, 0))
     speaking: set[str] = set()
     work_ms: list[float] = []
     for _ in range(round(seconds * 1000 / chunk_ms)):

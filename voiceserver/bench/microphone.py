@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceserver.bench.pcm import to_pcm16
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver_client import CallEnded, Conversation
 

@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 
 from voiceserver.assets import resolve
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.audio.ring import SampleRing
 from voiceserver.audio.vad import VoiceActivity, levels_dbfs
 from voiceserver.bench.judge import WordErrors, total, word_errors
@@ -175,7 +176,7 @@ def _hear(
 def _windows(sound: Samples, way: NoiseReduction | None) -> Iterator[tuple[int, Samples, float]]:
     """End, window as voice activity hears it, and level, as the engine's microphones have them."""
     heard = SampleRing(len(sound))
-    heard.write((sound * 32767).astype("<i2").tobytes())
+    heard.write(to_pcm16(sound))
     reduced = None if way is None else ReducedAudio(heard, 0, way)
     for end in range(VAD_WINDOW_SAMPLES, len(sound), VAD_WINDOW_SAMPLES):
         raw = heard.read(end - VAD_WINDOW_SAMPLES, end)

@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from voiceserver.audio.pcm16 import from_pcm16, to_pcm16
 from voiceserver.clock import LISTEN_RATE_HZ, FakeClock, exact_div
 from voiceserver.config import EngineConfig, Limits
 from voiceserver.engine import messages as m
@@ -98,7 +99,7 @@ class Player:
         self._plays_at_s: float | None = None  # once there is something to play
 
     def take(self, pcm16: bytes, now_s: float) -> None:
-        samples = np.frombuffer(pcm16, "<i2").astype(np.float32) / 32768
+        samples = from_pcm16(pcm16)
         self._waiting = np.concatenate([self._waiting, self._stream.resample_chunk(samples)])
         if self._plays_at_s is None:
             self._plays_at_s = now_s + BUFFER_S
@@ -179,8 +180,7 @@ class _Call:
 
     def _packet(self, heard: Samples) -> None:
         now_s = self._clock.now_s()
-        pcm16 = (np.clip(heard, -1, 1) * 32767).astype("<i2").tobytes()
-        self._session.audio(pcm16, now_s)
+        self._session.audio(to_pcm16(heard), now_s)
         if any(due_s <= now_s for due_s in self._due_s):
             self._due_s = [due_s for due_s in self._due_s if due_s > now_s]
             self._session.reminded(now_s)

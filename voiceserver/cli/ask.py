@@ -10,9 +10,9 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from voiceserver.bench.server import server_at
 from voiceserver.cli.audio_files import check_writable, read_speech, trailing_quiet_s
 from voiceserver.cli.options import ApiKey, Instructions, Url
+from voiceserver.cli.own_server import server_at
 from voiceserver.errors import VoiceserverError
 from voiceserver_client import Reply, SessionOptions, connect
 from voiceserver_client.audio import duration_s

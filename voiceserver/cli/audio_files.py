@@ -9,7 +9,7 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-from voiceserver.bench.pcm import to_pcm16
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver.errors import VoiceserverError
 

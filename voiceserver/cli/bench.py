@@ -9,9 +9,9 @@ import asyncio
 
 import typer
 
-from voiceserver.bench.server import engine_pid, server_at
 from voiceserver.cli import bench_dialogue, bench_duplex, bench_hearing, bench_model
 from voiceserver.cli.options import Json, Url, progress
+from voiceserver.cli.own_server import engine_pid, server_at
 from voiceserver.errors import VoiceserverError
 
 app = typer.Typer(help="Measure latency, quality and cost.", no_args_is_help=True)

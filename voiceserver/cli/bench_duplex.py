@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voiceserver.bench.server import server_at
 from voiceserver.cli.options import Json, Url, progress
+from voiceserver.cli.own_server import server_at
 from voiceserver.errors import VoiceserverError
 
 if TYPE_CHECKING:

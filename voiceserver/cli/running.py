@@ -7,7 +7,7 @@ import sys
 
 import uvicorn
 
-from voiceserver.bench.server import READY_LINE
+from voiceserver.cli.own_server import READY_LINE
 from voiceserver.config import ServerConfig
 from voiceserver.errors import VoiceserverError
 from voiceserver.gateway.app import create_app

@@ -27,7 +27,7 @@ def say(
     from voiceserver.engine.process import prepare_threads
 
     prepare_threads()  # before torch is imported
-    from voiceserver.bench.intelligibility import speak
+    from voiceserver.engine.nano.speaking import speak
     from voiceserver.engine.nano.voice import Voice
 
     voice = Voice.load(models_folder() / model, slots=1)

@@ -6,8 +6,8 @@ import asyncio
 
 from rich.console import Console
 
-from voiceserver.bench.server import server_at
 from voiceserver.cli.options import ApiKey, Instructions, Url
+from voiceserver.cli.own_server import server_at
 from voiceserver.cli.sound_card import SoundCard
 from voiceserver_client import (
     AudioDelta,

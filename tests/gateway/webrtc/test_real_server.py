@@ -7,7 +7,7 @@ import pytest
 import soxr
 from rtc_caller import RATE_HZ, rtc_call
 
-from voiceserver.bench.server import RunningServer
+from voiceserver.cli.own_server import RunningServer
 from voiceserver.scenes.kokoro import RATE_HZ as SPEECH_RATE_HZ
 from voiceserver.scenes.kokoro import VOICES, speak
 

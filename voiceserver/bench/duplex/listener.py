@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voiceserver.audio.pcm16 import from_pcm16
 from voiceserver.bench.duplex.recording import Heard
-from voiceserver.bench.pcm import from_pcm16
 from voiceserver.clock import WIRE_RATE_HZ
 from voiceserver_client import (
     AudioDelta,
