@@ -37,7 +37,7 @@ from voiceserver.session.ear_events import (
     TurnRead,
 )
 from voiceserver.session.forecast_turns import ForecastDetector
-from voiceserver.session.hearing import Hearing
+from voiceserver.session.hearing import EARLY_SAMPLES, SHOWN_SAMPLES, Hearing
 from voiceserver.session.questions import Questions
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import AudioClock, to_ms, to_samples
@@ -185,8 +185,9 @@ class Ears:
             events += self._turn_event(event)
         if (hearing := self._current) is not None:
             hearing.goes_on(end, self._questions.reading(hearing))
-            if self.show_interim:
-                hearing.look(end, self._questions.reading(hearing))
+            if self.show_interim or not self.engine_hears:
+                patience = SHOWN_SAMPLES if self.engine_hears else EARLY_SAMPLES
+                hearing.look(end, patience, self._questions.reading(hearing))
         return events
 
     def recognised(self, answer: Recognised, ours: str) -> list[EarEvent]:
@@ -200,7 +201,7 @@ class Ears:
         was_read = hearing.text is not None
         ask = self._questions.reading(hearing)
         interim = hearing.answered(answer.request_id, answer.text, answer.failed, ask)
-        if interim is not None and self.show_interim and not hearing.over:
+        if interim is not None and not hearing.over:
             return [InterimText(hearing, interim)]
         if was_read or hearing.text is None:
             return []

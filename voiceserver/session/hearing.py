@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.session.timing import TurnMarks, to_samples
 
-INTERIM_SAMPLES = to_samples(800)  # how often to look at an utterance under way
+# How often an utterance under way is looked at: to show it, or so that little is left to be read
+# when a pause comes. A long one is looked at less often, because each look reads all of it.
+SHOWN_SAMPLES = to_samples(800)
+EARLY_SAMPLES = to_samples(500)
+FIRST_SAMPLES = to_samples(600)  # of speech before the first look
+LOOKS_PER_LENGTH = 8
 
 Ask = Callable[[int, int, bool], int]  # (start_sample, end_sample, final) -> request id
 
@@ -73,10 +78,15 @@ class Hearing:
         while self._wanted_end is None and now_sample - self._piece_start >= self._piece_samples:
             self._settle(self._piece_start + self._piece_samples, ask)
 
-    def look(self, now_sample: int, ask: Ask) -> None:
+    def look(self, now_sample: int, patience_samples: int, ask: Ask) -> None:
         """Look at the unfinished utterance now and then; the engine may skip that under load."""
-        patience = INTERIM_SAMPLES if self._interim is None else 3 * INTERIM_SAMPLES
-        if self._final is None and now_sample - self._interim_end >= patience:
+        if self._final is not None or self._wanted_end is not None:
+            return  # they pause, and all of it is being read
+        patience = max(patience_samples, (now_sample - self._piece_start) // LOOKS_PER_LENGTH)
+        if self._interim is not None:  # perhaps skipped
+            patience *= 3
+        spoken = now_sample - max(self._piece_start, self.onset_sample)
+        if spoken >= FIRST_SAMPLES and now_sample - self._interim_end >= patience:
             self._interim = ask(self._piece_start, now_sample, False)
             self._interim_end = now_sample
 

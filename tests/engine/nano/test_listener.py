@@ -135,6 +135,34 @@ def test_what_was_read_is_the_draft_for_more_from_the_same_sample(
     assert drafts == [(), (8000,), (), ()]
 
 
+def test_a_look_is_skipped_when_others_wait(
+    listener_and_bell: tuple[Listener, threading.Semaphore],
+    listener: Listener,
+    question: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, gate = threading.Event(), threading.Event()
+
+    def read(samples: NDArray[np.float32], draft: object) -> Read:
+        began.set()
+        assert gate.wait(60)
+        return Read(str(len(samples)), ())
+
+    monkeypatch.setattr(listener._recogniser, "read", read)
+    for slot in range(3):
+        listener.hear(slot, question)
+    listener.recognise(0, 1, 0, 1000, final=True)
+    assert began.wait(60)
+    listener.recognise(1, 2, 0, 2000, final=False)  # nobody waits yet
+    listener.recognise(2, 3, 0, 3000, final=False)
+    listener.recognise(2, 4, 0, 4000, final=True)
+    gate.set()
+    for _ in range(3):
+        assert listener_and_bell[1].acquire(timeout=60)
+    heard = [h for h in listen_through(listener) if isinstance(h, Transcript)]
+    assert [h.request_id for h in heard] == [1, 4, 2]
+
+
 def test_a_judge_does_not_wait_for_a_reading(
     listener_and_bell: tuple[Listener, threading.Semaphore],
     listener: Listener,

@@ -42,6 +42,11 @@ class Background(Generic[Result]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether jobs wait."""
+        return bool(self._waiting)
+
     def submit(self, job: Job[Result]) -> None:
         """Queue a job; jobs of its slot that wait and are not firm give way to it."""
         with self._changed:

@@ -51,6 +51,8 @@ class Listener(Microphones):
         return super().listen() + self._words.collect() + self._judgements.collect()
 
     def recognise(self, slot: int, request_id: int, begin: int, end: int, *, final: bool) -> None:
+        if not final and self._words.crowded:
+            return  # looks are for those who have time
         samples = self.read(slot, begin, end)
 
         def work() -> Heard:
