@@ -13,6 +13,7 @@ from torch import Tensor
 from voiceserver.nn.codec import FRAME_LATENTS, Codec, CodecShape
 from voiceserver.nn.streaming import Tape, zero_contexts
 from voiceserver.training.schedule import Progress, Report, learning_rate_share
+from voiceserver.training.steps import descend, keep
 
 BATCH_SEQUENCES = 32
 SEQUENCE_FRAMES = 32
@@ -55,13 +56,9 @@ class CodecTraining:
         return self.codec.eval()
 
     def _update(self, z: Tensor, share: float) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * learning_rate_share(share)
         loss = reconstruction_loss(self.codec, self.codec.frames(z.to(self.device)))
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
-        self.optimizer.step()
+        rate = PEAK_LEARNING_RATE * learning_rate_share(share)
+        descend(self.optimizer, self.codec, loss, rate)
         self.step += 1
         return loss.item()
 
@@ -72,14 +69,12 @@ class CodecTraining:
         return self.latents[starts + torch.arange(SEQUENCE_LATENTS)].float()
 
     def save(self, path: Path) -> None:
-        partial = path.with_suffix(".partial")
         state = {
             "codec": self.codec.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "counts": (self.spent_s, self.step),
         }
-        torch.save(state, partial)
-        partial.rename(path)
+        keep(state, path)
 
     def restore(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)

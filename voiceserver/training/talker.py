@@ -21,6 +21,7 @@ from voiceserver.nn.talker import Talker, TalkerShape
 from voiceserver.training.corpus import Corpus
 from voiceserver.training.schedule import Progress, Report, learning_rate_share
 from voiceserver.training.sequences import Batch, Packer
+from voiceserver.training.steps import descend, follow, keep
 
 BATCH_SEQUENCES = 4  # small: many steps matter more than smooth ones in an hour on a CPU
 MOST_FRAMES = 160  # 13 s
@@ -136,20 +137,11 @@ class TalkerTraining:
         return self.average
 
     def _update(self, batch: Batch, share: float) -> dict[str, float]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * learning_rate_share(share)
         losses = talker_losses(self.talker, self.codec, batch)
-        self.optimizer.zero_grad()
-        torch.autograd.backward(losses.total())
-        torch.nn.utils.clip_grad_norm_(self.talker.parameters(), 1.0)
-        self.optimizer.step()
+        rate = PEAK_LEARNING_RATE * learning_rate_share(share)
+        descend(self.optimizer, self.talker, losses.total(), rate)
         self.step += 1
-        # Early on the average must follow quickly.
-        decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            kept: list[Tensor] = list(self.average.parameters())
-            new: list[Tensor] = list(self.talker.parameters())
-            torch._foreach_lerp_(kept, new, 1 - decay)
+        follow(self.average, self.talker, AVERAGE_DECAY, self.step)
         return {name: value.item() for name, value in vars(losses).items()}
 
     @torch.no_grad()
@@ -166,7 +158,6 @@ class TalkerTraining:
         return {name: sum(values) / len(values) for name, values in totals.items()}
 
     def save(self, path: Path) -> None:
-        partial = path.with_suffix(".partial")
         state = {
             "shape": asdict(self.shape),
             "talker": self.talker.state_dict(),
@@ -174,8 +165,7 @@ class TalkerTraining:
             "optimizer": self.optimizer.state_dict(),
             "counts": (self.spent_s, self.step, self.epoch),
         }
-        torch.save(state, partial)
-        partial.rename(path)
+        keep(state, path)
 
     def restore(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)

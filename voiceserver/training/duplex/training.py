@@ -17,6 +17,7 @@ from voiceserver.training.duplex.labels import labels
 from voiceserver.training.duplex.shards import Shard, flat_events
 from voiceserver.training.duplex.spoiling import spoiled
 from voiceserver.training.schedule import Progress, Report, learning_rate_share
+from voiceserver.training.steps import descend, follow, keep
 
 BATCH_DIALOGUES = 32
 CROP_WINDOWS = 470  # 15 s: more dialogues in a step than whole ones would be
@@ -107,31 +108,21 @@ class PolicyTraining:
         return self.dialogues.picked(torch.from_numpy(rows), begin, begin + CROP_WINDOWS)
 
     def _update(self, batch: Dialogues, share: float) -> dict[str, float]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * learning_rate_share(share)
         losses = policy_losses(self.policy, batch, spoiled(batch.features.float(), self.policy))
-        self.optimizer.zero_grad()
-        torch.autograd.backward(losses["user"] + OWN_LOSS_WEIGHT * losses["own"])
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
-        self.optimizer.step()
+        rate = PEAK_LEARNING_RATE * learning_rate_share(share)
+        descend(self.optimizer, self.policy, losses["user"] + OWN_LOSS_WEIGHT * losses["own"], rate)
         self.step += 1
-        decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            kept: list[Tensor] = list(self.average.parameters())
-            new: list[Tensor] = list(self.policy.parameters())
-            torch._foreach_lerp_(kept, new, 1 - decay)
+        follow(self.average, self.policy, AVERAGE_DECAY, self.step)
         return {name: value.item() for name, value in losses.items()}
 
     def save(self, path: Path) -> None:
-        partial = path.with_suffix(".partial")
         state = {
             "policy": self.policy.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "counts": (self.spent_s, self.step),
         }
-        torch.save(state, partial)
-        partial.rename(path)
+        keep(state, path)
 
     def restore(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
