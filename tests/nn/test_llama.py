@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import resource
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -140,13 +143,28 @@ def test_a_copied_beginning_serves_another_slot() -> None:
 
 def test_what_nobody_wrote_is_never_read() -> None:
     llama, cache = build(), KvCache(CONFIG, 2, POSITIONS)
-    cache.keys.fill_(torch.nan)
-    cache.values.fill_(torch.nan)
+    cache.entries.fill_(torch.nan)
     assert torch.isfinite(llama.extend(cache, [Segment(1, TEXT)])).all()
-    assert torch.isnan(cache.keys[0]).all()
+    assert torch.isnan(cache.entries[:, 0]).all()
 
 
 def test_a_full_cache_is_refused() -> None:
     llama, cache = build(), KvCache(CONFIG, 1, 4)
     with pytest.raises(AssertionError, match="cache is full"):
         llama.extend(cache, [Segment(0, TEXT)])
+
+
+def test_memory_is_taken_as_dialogues_grow() -> None:
+    shape = replace(CONFIG, layers=30, kv_heads=2, model_dim=256)  # heads of 64
+    before = resident_bytes()
+    cache = KvCache(shape, slots=8, positions=2048)
+    assert cache.entries.nbytes > 400 * 2**20
+    for layer in range(shape.layers):
+        cache.write(layer, 3, 0, torch.ones(16, 4, 64))
+    written = shape.layers * 16 * 4 * 64 * 4
+    assert resident_bytes() - before < 3 * written + 4 * 2**20
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

@@ -50,7 +50,8 @@ class Int8Linear:
         self._packed = torch.ops.quantized.linear_prepack(quantised, None)
 
     def __call__(self, x: Tensor) -> Tensor:
-        peak = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True).clamp_min_(1e-8)
+        # The norm that is this peak takes four times as long for 24 rows.
+        peak = x.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-8)
         y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             x / peak, 1.0 / ACTIVATION_LEVELS, ACTIVATION_LEVELS + 1, self._packed
         )
