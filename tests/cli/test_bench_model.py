@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from voiceserver.bench.timing import Spread, timed
+from voiceserver.bench.mini_omni.timing import Spread, timed
 from voiceserver.cli.bench import app
 from voiceserver.errors import VoiceserverError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voiceserver.bench.reference_loop import ReferenceLoop
+from voiceserver.bench.mini_omni.reference_loop import ReferenceLoop
 from voiceserver.nn.mini_omni import weights
 from voiceserver.nn.mini_omni.generate import generate
 from voiceserver.nn.mini_omni.network import MiniOmni

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
-from voiceserver.bench.random_checkpoint import bytes_tokenizer
+from voiceserver.bench.mini_omni.random_checkpoint import bytes_tokenizer
 from voiceserver.nn.sync_llm import weights
 from voiceserver.nn.sync_llm.config import LlamaShape
 from voiceserver.nn.sync_llm.vocabulary import OWN_TAG, UNITS, USER_TAG

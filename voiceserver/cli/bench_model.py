@@ -11,7 +11,7 @@ from voiceserver.cli.options import Device, Json, Out, progress
 from voiceserver.errors import VoiceserverError
 
 if TYPE_CHECKING:
-    from voiceserver.bench.subject import Subject
+    from voiceserver.bench.mini_omni.subject import Subject
 
 _MODEL = typer.Option("mini-omni", help="Model.")
 _WEIGHTS = typer.Option(None, help="Folder with the checkpoint.")
@@ -33,7 +33,7 @@ def step(
 ) -> None:
     """One step of the language model: p50 and p99, against the floor and the published loop."""
     subject = _subject(model, weights, random_weights, reduced, device)
-    from voiceserver.bench import step as bench
+    from voiceserver.bench.mini_omni import step as bench
 
     bench.run(subject, _numbers(sessions), steps, progress).show(as_json, out)
 
@@ -51,7 +51,7 @@ def codec(
 ) -> None:
     """One frame of streamed speech, against the sliding window."""
     subject = _subject(model, weights, random_weights, reduced, device)
-    from voiceserver.bench import codec as bench
+    from voiceserver.bench.mini_omni import codec as bench
 
     bench.run(subject, _numbers(sessions), frames, progress).show(as_json, out)
 
@@ -66,7 +66,7 @@ def kernels(
 ) -> None:
     """Every kernel against its torch twin, checked before it is timed."""
     subject = _subject("mini-omni", None, True, reduced, device)
-    from voiceserver.bench import kernels as bench
+    from voiceserver.bench.mini_omni import kernels as bench
 
     bench.run(subject, _numbers(sessions), repeats).show(as_json, out)
 
@@ -84,7 +84,7 @@ def sessions(
 ) -> None:
     """Whole conversations at once, in real time: time of a chunk's work, late frames."""
     subject = _subject(model, weights, random_weights, reduced, device)
-    from voiceserver.bench import sessions as bench
+    from voiceserver.bench.mini_omni import sessions as bench
 
     bench.run(subject, _numbers(sessions), seconds, progress).show(as_json, out)
 
@@ -106,7 +106,7 @@ def _subject(
         from voiceserver.engine.process import prepare_threads
 
         prepare_threads()  # before torch is imported
-    from voiceserver.bench.subject import Subject
+    from voiceserver.bench.mini_omni.subject import Subject
     from voiceserver.engine.mini_omni.device import device_of
 
     return Subject(device_of(device), weights, reduced)

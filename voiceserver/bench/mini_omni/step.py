@@ -11,11 +11,17 @@ import torch
 from torch import Tensor
 
 from voiceserver import kernels
-from voiceserver.bench.card import Bandwidth, bandwidth, device_name, model_card, step_bytes
-from voiceserver.bench.reference_loop import ReferenceLoop
+from voiceserver.bench.mini_omni.card import (
+    Bandwidth,
+    bandwidth,
+    device_name,
+    model_card,
+    step_bytes,
+)
+from voiceserver.bench.mini_omni.reference_loop import ReferenceLoop
+from voiceserver.bench.mini_omni.subject import Subject
+from voiceserver.bench.mini_omni.timing import Spread
 from voiceserver.bench.report import Goal, Report
-from voiceserver.bench.subject import Subject
-from voiceserver.bench.timing import Spread
 from voiceserver.config import Kernels
 from voiceserver.engine.mini_omni.steps import Mode, Segment, Steps
 from voiceserver.engine.sampling import Sampling

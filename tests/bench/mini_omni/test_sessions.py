@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from voiceserver.bench import sessions
-from voiceserver.bench.sessions import Machine, check, converse
-from voiceserver.bench.subject import Subject
-from voiceserver.bench.talkers import CHUNK_S, TURN_CHUNKS, Talker
+from voiceserver.bench.mini_omni import sessions
+from voiceserver.bench.mini_omni.sessions import Machine, check, converse
+from voiceserver.bench.mini_omni.subject import Subject
+from voiceserver.bench.mini_omni.talkers import CHUNK_S, TURN_CHUNKS, Talker
 from voiceserver.engine.messages import Cancel, Recognise, Respond, TurnBegan, UserAudio
 from voiceserver.engine.mini_omni.model import MiniOmniFamily
 from voiceserver.errors import VoiceserverError

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voiceserver.bench.card import Bandwidth, bandwidth, device_name
-from voiceserver.bench.kernel_cases import Case, cases
+from voiceserver.bench.mini_omni.card import Bandwidth, bandwidth, device_name
+from voiceserver.bench.mini_omni.kernel_cases import Case, cases
+from voiceserver.bench.mini_omni.subject import PUBLISHED, REDUCED, Subject
+from voiceserver.bench.mini_omni.timing import Spread, replayed, timed
 from voiceserver.bench.report import Report
-from voiceserver.bench.subject import PUBLISHED, REDUCED, Subject
-from voiceserver.bench.timing import Spread, replayed, timed
 from voiceserver.errors import VoiceserverError
 
 CONTEXT = 1024

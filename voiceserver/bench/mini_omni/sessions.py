@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import torch
 
 from voiceserver.assets import resolve
-from voiceserver.bench.card import model_card
+from voiceserver.bench.mini_omni.card import model_card
+from voiceserver.bench.mini_omni.subject import Subject
+from voiceserver.bench.mini_omni.talkers import CHUNK_S, REPLY_TOKENS, Talker
 from voiceserver.bench.report import Goal, Report, quantile
-from voiceserver.bench.subject import Subject
-from voiceserver.bench.talkers import CHUNK_S, REPLY_TOKENS, Talker
 from voiceserver.config import EngineConfig
 from voiceserver.engine.listening.microphones import Microphones
 from voiceserver.engine.loop import Loop
@@ -133,7 +133,7 @@ def run(subject: Subject, sessions: Sequence[int], seconds: float, progress: Pro
 
 def load(subject: Subject, slots: int, wake: Callable[[], None]) -> MiniOmniFamily:
     """The family as it is served, with the subject's weights."""
-    from voiceserver.bench.random_checkpoint import checkpoint_of
+    from voiceserver.bench.mini_omni.random_checkpoint import checkpoint_of
 
     if subject.device.type == "cpu":
         torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from voiceserver.bench.subject import Subject
+from voiceserver.bench.mini_omni.subject import Subject
 from voiceserver.engine.mini_omni import checkpoint
 from voiceserver.engine.mini_omni.checkpoint import Checkpoint
 from voiceserver.engine.mini_omni.device import precision_on

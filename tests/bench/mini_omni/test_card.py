@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from voiceserver.bench import card
-from voiceserver.bench.subject import PUBLISHED, REDUCED, random_state
+from voiceserver.bench.mini_omni import card
+from voiceserver.bench.mini_omni.subject import PUBLISHED, REDUCED, random_state
 from voiceserver.nn.mini_omni import weights
 
 CPU = torch.device("cpu")

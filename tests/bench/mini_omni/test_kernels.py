@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from voiceserver.bench import kernels as bench
-from voiceserver.bench.kernel_cases import Case, cases
-from voiceserver.bench.subject import REDUCED, Subject
+from voiceserver.bench.mini_omni import kernels as bench
+from voiceserver.bench.mini_omni.kernel_cases import Case, cases
+from voiceserver.bench.mini_omni.subject import REDUCED, Subject
 from voiceserver.errors import VoiceserverError
 
 CPU = torch.device("cpu")

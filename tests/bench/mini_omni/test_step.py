@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voiceserver.bench import step
-from voiceserver.bench.reference_loop import ReferenceLoop
-from voiceserver.bench.subject import REDUCED, Subject, random_state
+from voiceserver.bench.mini_omni import step
+from voiceserver.bench.mini_omni.reference_loop import ReferenceLoop
+from voiceserver.bench.mini_omni.subject import REDUCED, Subject, random_state
 from voiceserver.errors import VoiceserverError
 from voiceserver.nn.mini_omni.network import MiniOmni
 

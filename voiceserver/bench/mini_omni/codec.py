@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from voiceserver import kernels
-from voiceserver.bench.card import Bandwidth, bandwidth, device_name, megabytes
-from voiceserver.bench.codec_check import check, early_start_db, random_frames
+from voiceserver.bench.mini_omni.card import Bandwidth, bandwidth, device_name, megabytes
+from voiceserver.bench.mini_omni.codec_check import check, early_start_db, random_frames
+from voiceserver.bench.mini_omni.subject import Subject
+from voiceserver.bench.mini_omni.timing import Spread, timed
 from voiceserver.bench.report import Goal, Report
-from voiceserver.bench.subject import Subject
-from voiceserver.bench.timing import Spread, timed
 from voiceserver.config import Kernels
 from voiceserver.engine.mini_omni.codec import CodecRunner, EagerCodec, GraphCodec
 from voiceserver.engine.mini_omni.voice import SnacVoice

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from voiceserver.bench import codec
-from voiceserver.bench.codec_check import check, early_start_db
-from voiceserver.bench.subject import Subject
+from voiceserver.bench.mini_omni import codec
+from voiceserver.bench.mini_omni.codec_check import check, early_start_db
+from voiceserver.bench.mini_omni.subject import Subject
 from voiceserver.engine.mini_omni.voice import SnacVoice
 from voiceserver.errors import VoiceserverError
 from voiceserver.nn.snac import SNAC_24KHZ, Snac
