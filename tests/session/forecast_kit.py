@@ -25,8 +25,9 @@ SIGNS: dict[str, tuple[bool, str, float]] = {
     ".": (False, "silent", 0.95),
     "#": (True, "goes_on", 0.95),
     "-": (False, "goes_on", 0.9),  # a pause that is no end
-    "y": (False, "yields", 0.9),
+    "y": (False, "yields", 0.98),
     "u": (False, "yields", 0.3),  # unsure
+    "v": (False, "yields", 0.75),  # likely
     "Y": (True, "yields", 0.9),  # the end is foreseen while the last word still sounds
     "i": (True, "interrupts", 0.9),
     "d": (True, "interrupts", 0.4),  # doubtful

@@ -91,6 +91,7 @@ class Written:
 
     slot: int
     text: str
+    complete: float | None = None  # see TextDelta
 
 
 @dataclass(frozen=True)

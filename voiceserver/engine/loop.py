@@ -271,8 +271,8 @@ class Loop:
             reply = self._replies[piece.slot]
             address = (self._slots.session_in(piece.slot), reply.epoch, reply.response_id)
             match piece:
-                case Written(_, text):
-                    self._outbox.append(TextDelta(*address, text))
+                case Written(_, text, complete):
+                    self._outbox.append(TextDelta(*address, text, complete))
                 case Spoken(_, samples, words):
                     if len(samples):
                         self._play(reply, piece)

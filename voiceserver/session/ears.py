@@ -41,6 +41,7 @@ from voiceserver.session.hearing import EARLY_SAMPLES, SHOWN_SAMPLES, Hearing
 from voiceserver.session.questions import Questions
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import AudioClock, to_ms, to_samples
+from voiceserver.session.turn_evidence import Words
 
 SMALLEST_COMMIT_MS = 100
 _SAMPLE_BYTES = 2
@@ -235,6 +236,12 @@ class Ears:
             if pause_samples >= _WORTH_HOLDING_SAMPLES:
                 events.append(JudgedUnfinished(hearing))
         return events
+
+    def words_judged(self, complete: float) -> None:
+        """How likely a sentence ends where what was read in the present pause does."""
+        text = self._current.text if self._current else None
+        if self._detector is not None and text is not None:
+            self._detector.words_judged(Words(complete, text.rstrip().endswith("?")))
 
     def engine_lost(self) -> list[Hearing]:
         """The engine died; return the ended turns that will never be read."""

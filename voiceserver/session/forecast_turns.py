@@ -7,8 +7,6 @@ activity and smart-turn.
 
 from __future__ import annotations
 
-from math import exp, log
-
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 from voiceserver.engine.messages import SpeechActivity
@@ -16,14 +14,12 @@ from voiceserver.session.over_us import OverUsEvent, SoundOverUs, TakesFloor
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import to_samples
 from voiceserver.session.turn_events import AskTurnEnd, Began, Listened, TurnEvent
+from voiceserver.session.turn_evidence import TurnEvidence, Words
 from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
 
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)
 YIELDS_WINDOWS = 3
-# The forecast is a logit; these move it. An answer that came too soon is taken back.
-UNJUDGED, COMPLETE_WEIGHT = 0.5, 0.5
-PATIENCE_S, IMPATIENCE_PER_S = 0.4, 0.75
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
 FIRST_LISTENED_SAMPLES, NEXT_LISTENED_SAMPLES = to_samples(4000), to_samples(6000)
@@ -44,7 +40,7 @@ class ForecastDetector(TurnDetector):
         self._forecast: Forecast | None = None  # of the newest window
         self._over_us = SoundOverUs(self.settings.threshold, from_sample)
         self._yielding = 0  # windows in a row
-        self._complete = UNJUDGED  # probability that this pause is the end, by what was said
+        self._heard = TurnEvidence()  # of this pause
 
     def hear(self, window: SpeechActivity, *, assistant_audible: bool) -> list[TurnEvent]:
         self._forecast = window.forecast
@@ -102,14 +98,16 @@ class ForecastDetector(TurnDetector):
     def _voiced(self, end_sample: int) -> list[TurnEvent]:
         events = super()._voiced(end_sample)
         if not self._paused:
-            self._yielding, self._complete = 0, UNJUDGED
+            self._yielding, self._heard = 0, TurnEvidence()
         return events
 
     def _maybe_over(self, end_sample: int) -> list[TurnEvent]:
         if self._forecast is None or self.settings.kind == "server_vad" or not self._paused:
             return super()._maybe_over(end_sample)
         pause_samples = end_sample - self._spoke_until
-        yields = self._yields(self._forecast, pause_samples) >= self.settings.yields_at
+        silent_s = pause_samples / LISTEN_RATE_HZ
+        over = self._heard.probability(self._forecast.user[_YIELDS], silent_s)
+        yields = over >= self.settings.yields_at
         self._yielding = self._yielding + 1 if yields else 0
         sure = self._yielding >= YIELDS_WINDOWS and pause_samples >= SHORTEST_PAUSE_SAMPLES
         if sure or pause_samples >= to_samples(self.settings.forecast_max_wait_ms):
@@ -123,14 +121,13 @@ class ForecastDetector(TurnDetector):
         if self._forecast is None:
             return super().judged(asked_end_sample, probability, now_sample)
         if self._asked_at == asked_end_sample:
-            self._complete = probability  # the next window counts it in
+            self._heard.sounds_complete = probability  # the next window counts it in
         return []
 
-    def _yields(self, forecast: Forecast, pause_samples: int) -> float:
-        """The policy's probability, moved by how complete what was said sounds, and by time."""
-        late_s = max(0.0, pause_samples / LISTEN_RATE_HZ - PATIENCE_S)
-        moved = COMPLETE_WEIGHT * _logit(self._complete) + IMPATIENCE_PER_S * late_s
-        return _sigmoid(_logit(forecast.user[_YIELDS]) + moved)
+    def words_judged(self, words: Words) -> None:
+        """What was said before this pause has been read."""
+        if self._paused:
+            self._heard.words = words  # the next window counts it in
 
     def _maybe_listened(self, forecast: Forecast, end_sample: int) -> list[TurnEvent]:
         if forecast.own[_BACKCHANNEL] < LISTENED:
@@ -141,12 +138,3 @@ class ForecastDetector(TurnDetector):
             return []
         self._listened_sample = end_sample
         return [Listened()]
-
-
-def _logit(probability: float) -> float:
-    bounded = min(max(probability, 1e-3), 1 - 1e-3)
-    return log(bounded / (1 - bounded))
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + exp(-logit))

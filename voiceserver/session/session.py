@@ -272,7 +272,7 @@ class Session:
             case ResponseEnded() if self._engine_speaks_always:
                 self.voice.failed(message, now_s)
             case TextDelta() | AudioDelta():
-                self.speaker.engine_said(message, now_s)
+                self._turns.engine_said(message, now_s)
             case ResponseEnded():
                 with self._turns.noticing_the_end(now_s):
                     self.speaker.engine_said(message, now_s)

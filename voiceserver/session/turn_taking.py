@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from voiceserver.engine.messages import AudioDelta, TextDelta
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
 from voiceserver.session.conversation import Conversation
@@ -90,6 +91,15 @@ class TurnTaking:
                 self._turn_over(hearing, by_voice, now_s)
             case TurnRead():
                 self._turn_read(hearing, now_s)
+
+    def engine_said(self, message: TextDelta | AudioDelta, now_s: float) -> None:
+        """More of a reply. A prepared one also tells whether the user's words are a sentence."""
+        held = self._speaker.held
+        complete = message.complete if isinstance(message, TextDelta) else None
+        address = message.epoch, message.response_id
+        if complete is not None and held and address == (held.epoch, held.response_id):
+            self._ears.words_judged(complete)
+        self._speaker.engine_said(message, now_s)
 
     def _doubt(self, now_s: float) -> None:
         """Somebody may be interrupting: say no more until it is clear."""

@@ -19,7 +19,7 @@ from voiceserver.engine.nano.prompt import UNSURE_WORDS
 from voiceserver.engine.nano.thinker import PROMPT_TOKENS_PER_STEP, SmolThinker
 from voiceserver.nn import llama_weights
 from voiceserver.nn.linear import FloatLinear
-from voiceserver.nn.llama import KvCache, Llama, LlamaConfig, LlamaLayer, LlamaWeights, Segment
+from voiceserver.nn.llama import Llama, LlamaConfig, LlamaLayer, LlamaWeights
 
 CONTEXT = 2048
 OWN = "You work for a bakery. " * 12
@@ -139,14 +139,14 @@ def test_cut_alike_the_reply_is_the_same_to_the_last_bit(
 ) -> None:
     """However far reading ahead had come; the texts are equal because the logits are."""
     read: list[list[float]] = []
-    extend = smol.extend
+    predict = smol.predict
 
-    def recorded(cache: KvCache, segments: list[Segment]) -> torch.Tensor:
-        logits = extend(cache, segments)
+    def recorded(x: torch.Tensor) -> torch.Tensor:
+        logits = predict(x)
         read.append(logits[0].tolist())
         return logits
 
-    monkeypatch.setattr(smol, "extend", recorded)
+    monkeypatch.setattr(smol, "predict", recorded)
     said = dialogue(" ".join([QUESTION] * 3), instructions="You are a baker.")
     expected = reply(SmolThinker(smol, tokenizer, 1), said)
     last_logits = read[-1]

@@ -79,6 +79,8 @@ class TextDelta:
     epoch: int
     response_id: str
     text: str
+    # With a reply's first: how likely a sentence ends where what the user said so far does.
+    complete: float | None = None
 
 
 @dataclass(frozen=True)

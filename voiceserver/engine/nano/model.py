@@ -221,7 +221,8 @@ class Nano:
         """Book new text, tell the world and the voice, and close what is complete."""
         if text:
             reply.text += text
-            made.append(Written(slot, text))
+            thought = reply.thought
+            made.append(Written(slot, text, thought.complete if thought else None))
         try:
             if text and reply.task.speak:
                 self._voice.write(slot, text)

@@ -59,7 +59,12 @@ class PromptWriter:
         if before and before[-1].role == "user":
             said = _without_last_words(before.pop().text)
         tokens = self.tokens([*before, ChatMessage("user", said)], budget)
-        return tokens[: -len(self._closing) - len(self._opening("assistant"))]
+        return tokens[: -self.tail_tokens]
+
+    @property
+    def tail_tokens(self) -> int:
+        """So many come after the text of the last message."""
+        return len(self._closing) + len(self._opening("assistant"))
 
     def head(self, dialogue: Sequence[ChatMessage], budget: int) -> list[int]:
         """The system message; the default one is followed by examples of how it is meant."""

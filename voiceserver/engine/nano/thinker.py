@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from tokenizers import Tokenizer
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.nano.prompt import PromptWriter
+from voiceserver.engine.nano.sentence_end import SentenceEnd
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import TextStream
 from voiceserver.engine.thinking.thinker import Thinking
@@ -39,6 +41,8 @@ class Thought:
     sampling: Sampling
     text: TextStream
     unread: list[int]  # of the prompt, or the last token drawn
+    said: int | None  # tokens of the prompt up to the user's last word
+    complete: float | None = None  # that a sentence ends there, once that has been read
     written: list[int] = field(default_factory=list)
 
 
@@ -54,6 +58,7 @@ class SmolThinker:
         self._llama = llama
         self._tokenizer = tokenizer
         self._prompts = PromptWriter(tokenizer)
+        self._sentence_end = SentenceEnd(tokenizer, self._prompts.end)
         # One row more than there are slots: it holds the usual system message, to be copied.
         rows, self._model_row = slots + 1, slots
         self._cache = KvCache(llama.config, rows, CONTEXT_TOKENS)
@@ -92,7 +97,7 @@ class SmolThinker:
         kept = self._reuse(slot, tokens)
         piece = self._piece(slot, tokens[kept:])
         if piece:
-            self._llama.extend(self._cache, [Segment(slot, piece)])
+            self._llama.read(self._cache, [Segment(slot, piece)])
             self._cached[slot] += piece
         if kept + len(piece) < len(tokens):
             self._ahead[slot] = tokens
@@ -117,9 +122,12 @@ class SmolThinker:
         prompt = self._prompts.tokens(task.dialogue, budget)
         self._heads[slot] = len(self._prompts.head(task.dialogue, budget))
         self._ahead.pop(slot, None)
-        kept = self._reuse(slot, prompt[:-1])  # the last is read in any case, for its logits
+        said = self._sentence_end.said(task.dialogue, prompt, self._prompts.tail_tokens)
+        # The last word, or else the last token, is read in any case, for the logits after it.
+        kept = self._reuse(slot, prompt[: (said or len(prompt)) - 1])
         stream, sampling = TextStream(self._tokenizer), Sampling(task.temperature, task.seed)
-        self._thoughts[slot] = Thought(prompt, task.max_tokens, sampling, stream, prompt[kept:])
+        unread = prompt[kept:]
+        self._thoughts[slot] = Thought(prompt, task.max_tokens, sampling, stream, unread, said)
 
     def stop(self, slot: int) -> None:
         """Drop a slot's reply; its cache is kept for the next."""
@@ -141,9 +149,23 @@ class SmolThinker:
         segments = [Segment(slot, self._piece(slot, unread)) for slot, unread in pieces]
         if not segments:
             return []
-        logits = self._llama.extend(self._cache, segments)  # [segments, V]
-        thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=True))
+        x = self._llama.read(self._cache, segments)  # [N, D]
+        rows = [end - 1 for end in accumulate(len(segment.tokens) for segment in segments)]
+        if reading and (row := self._last_word(segments[-1])) is not None:
+            logits = self._llama.predict(x[[*rows, row]])  # [segments + 1, V]
+            self._thoughts[reading[0]].complete = self._sentence_end.probability(logits[-1])
+        else:
+            logits = self._llama.predict(x[rows])  # [segments, V]
+        thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=False))
         return [t for t in thinking if t is not None]
+
+    def _last_word(self, last: Segment) -> int | None:
+        """The row of a call's last segment, from the end, where the user's last word was read."""
+        said = self._thoughts[last.slot].said
+        begin = len(self._cached[last.slot])
+        if said is None or not begin < said <= begin + len(last.tokens):
+            return None
+        return said - 1 - begin - len(last.tokens)
 
     def _piece(self, slot: int, unread: list[int]) -> list[int]:
         """What a slot reads next; no piece crosses the end of the system message."""
@@ -192,7 +214,9 @@ class SmolThinker:
                 ended = EndReason.MAX_TOKENS
         if ended is not None:
             del self._thoughts[slot]
-        return Thinking(slot, text, ended, len(thought.prompt), len(thought.written))
+        counts = len(thought.prompt), len(thought.written)
+        complete = thought.complete if step == 0 else None
+        return Thinking(slot, text, ended, *counts, complete=complete)
 
 
 def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:

@@ -23,6 +23,7 @@ class Thinking:
     calls: tuple[ToolCall, ...] = ()  # with the end
     failure: str = ""  # why it ends early, in a word; an apology is part of the text
     message: str = ""  # what went wrong, when FAILED
+    complete: float | None = None  # with the first: see TextDelta
 
 
 class Thinker(Protocol):
