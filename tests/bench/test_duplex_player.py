@@ -21,6 +21,7 @@ from voiceserver.bench.duplex.player import _EchoAt, play
 from voiceserver.bench.duplex.recording import Recording
 from voiceserver.cli.own_server import RunningServer
 from voiceserver.clock import LISTEN_RATE_HZ, WIRE_RATE_HZ
+from voiceserver.errors import VoiceserverError
 from voiceserver.scenes.channels import EchoPath
 from voiceserver.scenes.live import Scene, SceneKind, scene
 from voiceserver.scenes.noises import noise_kinds
@@ -149,6 +150,17 @@ def test_a_server_that_is_not_there_is_told() -> None:
     made = _scene("noise", "noise", [(0.0, 0.05)], "a long story")
     recording = asyncio.run(play("ws://127.0.0.1:9", made))
     assert "cannot reach" in recording.failure
+
+
+def test_a_server_that_is_gone_ends_the_run_and_leaves_no_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = _scene("noise", "noise", [(0.0, 0.05)], "a long story")
+    monkeypatch.setattr(run, "scene", lambda kind, number, seed: made)
+    plan, book = Plan(("noise",), 3, 1, 0), Book(this_run(0, 1, "now"))
+    with pytest.raises(VoiceserverError, match=r"takes no more calls: .*cannot reach"):
+        asyncio.run(run.measure("ws://127.0.0.1:9", "ours", plan, book, lambda line: None))
+    assert not book.played
 
 
 @pytest.mark.e2e

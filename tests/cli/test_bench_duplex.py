@@ -51,20 +51,27 @@ def test_a_scene_has_a_kind_and_a_number(name: str, tmp_path: object) -> None:
         duplex(**options)  # type: ignore[arg-type]
 
 
-def test_ctrl_c_reports_what_there_is_and_a_complete_file_plays_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("end", "code"), [(KeyboardInterrupt(), 130), (VoiceserverError("the server is gone"), 1)]
+)
+def test_a_run_that_ends_too_soon_reports_what_there_is_and_a_complete_file_plays_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    end: BaseException,
+    code: int,
 ) -> None:
     async def interrupted(url: str, server: str, plan: Plan, book: Book, *rest: object) -> None:
         outcome = StopOutcome("cough", False, None, None, ())
         book.add(Played(server, "noise", 0, outcome, "", 9.0, "2026-11-22T20:00:00Z", 0.5))
-        raise KeyboardInterrupt
+        raise end
 
     monkeypatch.setattr(run, "prepare", lambda told: None)
     monkeypatch.setattr(run, "measure", interrupted)
     options = USUAL | {"kinds": "noise", "keep": tmp_path / "scenes.jsonl"}
     with pytest.raises(typer.Exit) as stopped:
         duplex(**(options | {"scenes": 2}))  # type: ignore[arg-type]
-    assert stopped.value.exit_code == 130
+    assert stopped.value.exit_code == code
     monkeypatch.setattr(run, "measure", None)  # would break if it were called
     duplex(**options)  # type: ignore[arg-type]
     duplex(**(options | {"scenes": 2, "minutes": 0.0}))  # type: ignore[arg-type]

@@ -65,28 +65,28 @@ def duplex(
     plan = Plan(tuple(_kinds(kinds)), scenes, sessions, seed)
     book = Book(this_run(seed, sessions, now()), keep)
     servers = {name or url or "as it is served": name for name in turn_taking or [""]}
-    broken_off = _play(plan, book, url, servers, minutes)
+    exit_code = _play(plan, book, url, servers, minutes)
     results = [plan.results(called, book.of(called)) for called in servers if book.of(called)]
     if not results:
         raise VoiceserverError("no scene was played: there is nothing to report")
     found = report(results, sessions, seed)
     found.card["played"], found.machine = book.when(), book.machine()
     found.show(as_json)
-    if broken_off:
-        raise typer.Exit(130)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 def _play(
     plan: Plan, book: Book, url: str | None, servers: Mapping[str, str], minutes: float | None
-) -> bool:
+) -> int:
     """Play what is due to each of the servers, called so, with so named turn-taking.
 
-    Whether Ctrl-C broke it off.
+    The command's exit code: what was played before an end too soon is still to be reported.
     """
     from voiceserver.bench.duplex.run import measure, prepare
 
     if minutes == 0 or not any(plan.due(book.of(called)) for called in servers):
-        return False
+        return 0
     book.check_may_go_on()
     try:
         prepare(progress)
@@ -102,8 +102,13 @@ def _play(
             with server_at(url, plan.sessions + 1, _options([name] if name else [])) as server:
                 asyncio.run(measure(server.url, called, plan, book, progress, over))
     except KeyboardInterrupt:
-        return True
-    return False
+        return 130
+    except VoiceserverError as error:
+        if not book.played:
+            raise
+        progress(str(error))
+        return 1
+    return 0
 
 
 def _options(turn_taking: Sequence[str]) -> list[str]:

@@ -13,9 +13,11 @@ from voiceserver.bench.duplex.book import Book
 from voiceserver.bench.duplex.plan import Plan
 from voiceserver.bench.duplex.played import played
 from voiceserver.bench.duplex.player import play
+from voiceserver.errors import VoiceserverError
 from voiceserver.scenes.kokoro import speak_marked
 from voiceserver.scenes.live import Scene, scene
 from voiceserver.scenes.voices import to_synthesize
+from voiceserver_client import RealtimeError, connect
 
 Progress = Callable[[str], None]
 Over = Callable[[], bool]
@@ -58,9 +60,20 @@ async def _user(
 ) -> None:
     while made and not over():
         recording = await play(url, made.popleft())
+        if recording.failure:
+            await check_answers(url)  # a server that is gone says nothing of the scene
         one = played(server, recording, now(), load())
         book.add(one)
         told(f"{server} {one.name}: {one.outcome or f'did not run: {one.not_run}'}")
+
+
+async def check_answers(url: str) -> None:
+    """Refuse to go on where no call is taken any more."""
+    try:
+        async with connect(url):
+            pass
+    except RealtimeError as error:
+        raise VoiceserverError(f"the server takes no more calls: {error}") from error
 
 
 def now() -> str:
