@@ -101,6 +101,20 @@ def test_a_right_draft_takes_one_pass(greedy: GreedyDecoder) -> None:
     assert greedy.read(said, SILENT, 20, alone.tokens).passes == 1
 
 
+def test_a_draft_with_one_token_wrong_is_of_use_to_its_end(greedy: GreedyDecoder) -> None:
+    said = states(25).numpy()
+    alone = greedy.read(said, SILENT, 20)
+    once = (i for i, token in enumerate(alone.tokens[:-4]) if token not in alone.tokens[i + 1 :])
+    place = next(once)
+    before, here, after = alone.tokens[:place], alone.tokens[place], alone.tokens[place + 1 :]
+    wrong = (here + 1) % 64
+    instead = greedy.read(said, SILENT, 20, (*before, wrong, *after))
+    besides = greedy.read(said, SILENT, 20, (*before, wrong, here, *after))
+    assert instead.tokens == besides.tokens == alone.tokens
+    assert instead.passes == 2
+    assert besides.passes <= 3  # a draft is cut to what may be written
+
+
 def test_no_more_than_allowed_is_written_and_nothing_suppressed(greedy: GreedyDecoder) -> None:
     lengths = set()
     for seed in range(6):

@@ -1,8 +1,8 @@
 """Greedy decoding of Whisper, with a draft: the most probable token follows, and the next.
 
 A draft is a guess at the whole text, such as what was read of the same speech a moment earlier. One
-pass over all of it tells how far it is what would have been written anyway; from there on tokens
-are written one at a time. So a draft saves time and changes nothing.
+pass over all of it tells how far it is what would have been written anyway, and one token more.
+What is left of it is then a guess at what follows. So a draft saves time and changes nothing.
 """
 
 from __future__ import annotations
@@ -62,33 +62,43 @@ class GreedyDecoder:
 
     @torch.inference_mode()
     def _write(self, memory: Memory, longest: int, draft: tuple[int, ...]) -> Reading:
-        prompt = self._signs.prompt
+        prompt, end = self._signs.prompt, self._signs.end
         written = Written(self._decoder.config, len(prompt) + longest)
         logits = self._decoder.extend(written, prompt + draft, memory)  # [prompt + draft, V]
         no_speech = logits[0].softmax(dim=0)[self._signs.no_speech].item()
         logits = logits[len(prompt) - 1 :]
         logits[0, self._never_first] = -torch.inf
         tokens: list[int] = []
-        log_probability, passes = 0.0, 1
+        log_probability, passes, guess = 0.0, 1, draft
         while True:
-            for token, log_probability_of_it in self._best(logits, draft):
+            best = self._best(logits, guess)
+            for token, log_probability_of_it in best:
                 log_probability += log_probability_of_it
-                if token == self._signs.end or len(tokens) == longest - 1:
-                    tokens += [token] * (token != self._signs.end)
+                if token == end or len(tokens) == longest - 1:
+                    tokens += [token] * (token != end)
                     mean = log_probability / len(tokens) if tokens else -np.inf
                     return Reading(tuple(tokens), no_speech, mean, passes)
                 tokens.append(token)
-            draft = ()
+            guess = left_of(guess[len(best) :], tokens[-1]) or draft[-1:]
+            guess = guess[: longest - len(tokens)]
             written.shorten(len(prompt) + len(tokens) - 1)
-            logits = self._decoder.extend(written, tokens[-1:], memory)
+            logits = self._decoder.extend(written, (tokens[-1], *guess), memory)
             passes += 1
 
-    def _best(self, logits: Tensor, draft: tuple[int, ...]) -> list[tuple[int, float]]:
-        """The tokens that logits [draft + 1, V] agree on with a draft, and the one after them."""
+    def _best(self, logits: Tensor, guess: tuple[int, ...]) -> list[tuple[int, float]]:
+        """The tokens that logits [guess + 1, V] agree on with a guess, and the one after them."""
         logits[:, self._never] = -torch.inf
         peaks = logits.max(dim=1)
         best: list[int] = peaks.indices.tolist()
-        wrong = (i for i, token in enumerate(draft) if best[i] != token)
-        count = next(wrong, len(draft)) + 1
+        wrong = (i for i, token in enumerate(guess) if best[i] != token)
+        count = next(wrong, len(guess)) + 1
         scores = peaks.values[:count] - logits[:count].logsumexp(dim=1)
         return list(zip(best[:count], scores.tolist(), strict=True))
+
+
+def left_of(guess: tuple[int, ...], token: int) -> tuple[int, ...]:
+    """What may follow a token that stands in the place of the one before this guess.
+
+    Either it was that one under another name, or those up to the token were too many.
+    """
+    return guess[guess.index(token) + 1 :] if token in guess else guess
