@@ -64,7 +64,6 @@ class Ears:
         self.clock = AudioClock()
         self.show_interim = False
         self.engine_hears = False  # it answers to the audio itself
-        self.engine_reads_ahead = False  # it wants to know what is said before it is all said
         self._session_id = session_id
         self._limits = limits
         self._new_id = new_id

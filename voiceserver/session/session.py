@@ -237,7 +237,7 @@ class Session:
         self.conversation.dialogue_chars = dialogue_chars
         self.speaker.delivery.voice_rate_hz = voice_rate_hz
         self.ears.engine_hears = hears_audio
-        self.ears.engine_reads_ahead = self.speaker.engine_reads_ahead = reads_ahead
+        self.speaker.engine_reads_ahead = reads_ahead
         self._turns.speaking_up.speaks_verbatim = speaks_verbatim
         self._hear_from(self.ears.heard_from_sample)
         if self.settings.noise_reduction is not None:

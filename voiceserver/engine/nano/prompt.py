@@ -28,7 +28,7 @@ EXAMPLES = (
     ("Thanks.", "You are welcome! Just ask if you need anything else."),
 )
 BEGIN, END = "<|im_start|>", "<|im_end|>"
-UNSURE_WORDS = 2  # at the end of what was understood of somebody who is still speaking
+UNSURE_WORDS = 1  # at the end of what was understood of somebody who is still speaking
 
 
 class PromptWriter:
