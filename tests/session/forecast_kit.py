@@ -25,12 +25,13 @@ SIGNS: dict[str, tuple[bool, str, float]] = {
     ".": (False, "silent", 0.95),
     "#": (True, "goes_on", 0.95),
     "-": (False, "goes_on", 0.9),  # a pause that is no end
-    "y": (False, "yields", 0.98),
+    "y": (False, "yields", 0.9),
     "u": (False, "yields", 0.3),  # unsure
-    "v": (False, "yields", 0.75),  # likely
+    "v": (False, "yields", 0.5),  # may be
     "Y": (True, "yields", 0.9),  # the end is foreseen while the last word still sounds
     "i": (True, "interrupts", 0.9),
     "d": (True, "interrupts", 0.4),  # doubtful
+    "e": (True, "interrupts", 0.4),  # the same, and it is our own voice
     "l": (True, "interrupts", 0.6),  # likely
     "b": (True, "backchannels", 0.9),
     "n": (True, "elsewhere", 0.9),
@@ -48,7 +49,8 @@ def activity(sign: str, end_sample: int) -> m.SpeechActivity:
         float(name == ("backchannel" if sign == "m" else "silent")) for name in OWN_FORECAST
     )
     level, voice = (-22.0, 0.95) if voiced else (-75.0, 0.01)
-    return m.SpeechActivity("s", end_sample, voice, level, 0.0, Forecast(user, own))
+    echo = 0.9 if sign == "e" else 0.0
+    return m.SpeechActivity("s", end_sample, voice, level, echo, Forecast(user, own))
 
 
 class Call:

@@ -36,7 +36,7 @@ def test_a_turn_ends_when_the_user_yields_and_not_in_a_pause() -> None:
     assert len(call.noticed(n.SpeechStopped)) == 1
 
 
-@pytest.mark.parametrize(("complete", "ends"), [(0.99, True), (None, False), (0.05, False)])
+@pytest.mark.parametrize(("complete", "ends"), [(0.95, True), (None, False), (0.05, False)])
 def test_what_was_said_moves_a_forecast_that_is_unsure(complete: float | None, ends: bool) -> None:
     call = Call()
     call.hear("." * 10 + "#" * 20 + "u" * 3)

@@ -65,11 +65,12 @@ def prepared(call: Call) -> tuple[str, int, str]:
     [
         ("How is the weather?", 0.95, True),
         ("How is?", 0.01, False),
-        ("It is raining.", 0.95, False),
+        ("It is raining.", 0.95, True),
+        ("It is", 0.01, False),
         ("How is the weather?", None, False),
     ],
 )
-def test_a_whole_question_ends_a_turn_of_which_the_forecast_is_unsure(
+def test_a_whole_sentence_ends_a_turn_of_which_the_forecast_is_unsure(
     text: str, complete: float | None, ends: bool
 ) -> None:
     call = Call()

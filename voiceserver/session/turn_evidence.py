@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Final
 
-# By `training.duplex.evidence.fitted` on the development speakers; see models/duplex_nano.
-POLICY_WEIGHT: Final = 0.8
-SOUND_WEIGHT: Final = 0.8
-QUESTION_WEIGHT: Final = 0.5  # of how surely a sentence ends behind the last word of a question
-QUESTION: Final = 1.1  # a question where a sentence may as well end as not
-STATEMENT: Final = -0.6  # something else: a question may follow, however complete it is
+# By replaying calls of the development speakers (`training.duplex.replay`); what the first two were
+# before. What else was tried, and how it did on voices never heard: models/duplex_nano/README.md.
+POLICY_WEIGHT: Final = 1.0
+SOUND_WEIGHT: Final = 0.5
+SENTENCE_WEIGHT: Final = 0.35  # of how surely a sentence ends behind the last word
+QUESTION: Final = 0.85  # a question where a sentence may as well end as not
+STATEMENT: Final = -0.35  # anything else: a question may follow, however complete it is
 LEAST_COMPLETE: Final = 0.076  # a word misread makes a whole sentence look like half a one
-IMPATIENCE_PER_S, PATIENCE_S = 3.4, 0.4  # who has been silent so long will hardly go on
-AT_FIRST: Final = -0.7  # a silence is a pause rather than an end
-# By replaying calls of the development speakers: at 0 a fifth of the turns with pauses is answered
-# in one, at so much a tenth. An answer is not ready sooner than most ends are known then.
-CAUTION: Final = 1.25
+IMPATIENCE_PER_S, PATIENCE_S = 1.5, 0.4  # who has been silent so long will hardly go on
+AT_FIRST: Final = -0.25  # a silence is a pause rather than an end
 SUREST: Final = 1e-3  # no witness is believed beyond this, or its opposite
 
 
@@ -37,9 +35,8 @@ class Words:
     @property
     def evidence(self) -> float:
         """Above 0 for an end, below for a pause."""
-        if not self.question:
-            return STATEMENT
-        return QUESTION + QUESTION_WEIGHT * logit(max(self.complete, LEAST_COMPLETE))
+        sentence = SENTENCE_WEIGHT * logit(max(self.complete, LEAST_COMPLETE))
+        return (QUESTION if self.question else STATEMENT) + sentence
 
 
 @dataclass
@@ -51,7 +48,7 @@ class TurnEvidence:
 
     def probability(self, yields: float, silent_s: float) -> float:
         """That the turn is over, given what the policy makes of the newest window."""
-        evidence = AT_FIRST - CAUTION + POLICY_WEIGHT * logit(yields)
+        evidence = AT_FIRST + POLICY_WEIGHT * logit(yields)
         evidence += IMPATIENCE_PER_S * max(0.0, silent_s - PATIENCE_S)
         if self.sounds_complete is not None:
             evidence += SOUND_WEIGHT * logit(self.sounds_complete)
