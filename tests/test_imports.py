@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *BASE,
     },
     "scenes": {"audio", "assets", *BASE},
-    "training": {"nn", "kernels", "audio", "assets", "engine", "scenes", *BASE},
+    "training": {"nn", "kernels", "audio", "assets", "engine", "session", "scenes", *BASE},
     "bench": {"assets", "audio", "engine", "session", "nn", "kernels", "training", "scenes", *BASE},
     "cli": {"gateway", "bench", "training", "scenes", "assets", "audio", "engine", "nn", *BASE},
     "__main__": {"cli"},
