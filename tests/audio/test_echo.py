@@ -97,6 +97,28 @@ def test_windows_passed_over_are_remembered_when_one_is_asked_about(reply: Float
     assert (np.abs(lazily - always)[voiced] < 0.2).mean() > 0.9
 
 
+def test_our_first_words_are_known_at_once_in_a_noisy_room(reply: Floats) -> None:
+    length = len(reply) + 24_000
+    echo = in_a_room(reply, 0.25, -20.0, length)
+    noise = np.random.default_rng(1).normal(scale=5e-3, size=length).astype(np.float32)
+    first = np.flatnonzero(loud(echo, 4e-3))[2:8]  # before energies say anything
+    assert np.median(likeness(reply, echo + noise)[first]) > 0.7
+
+
+def test_what_rings_on_in_a_room_is_ours(reply: Floats) -> None:
+    length = len(reply) + 24_000
+    stop = 512 * int(np.flatnonzero(loud(reply[:32_000], 0.05))[-1])  # in the middle of a word
+    cut = np.concatenate([reply[:stop], np.zeros(len(reply) - stop, np.float32)])
+    t = np.arange(8000) / 16_000
+    hall = np.random.default_rng(6).normal(size=len(t)) * 10 ** (-3 * t / 0.5)
+    hall[0] = 8.0
+    echo = np.zeros(length, np.float32)
+    echo[BEGIN : BEGIN + stop + 7999] = 0.03 * np.convolve(cut[:stop], hall)
+    rings = (BEGIN + stop) // 512 + np.arange(4, 6)
+    assert loud(echo, 1e-3)[rings].all()
+    assert likeness(cut, echo)[rings].mean() > 0.5
+
+
 @pytest.mark.parametrize("user_at_s", [1.0, 2.5])
 def test_a_user_over_our_own_voice_is_not_us(reply: Floats, user: Floats, user_at_s: float) -> None:
     length = len(reply) + 24_000

@@ -41,6 +41,23 @@ def test_who_surely_takes_the_floor_interrupts_while_still_speaking() -> None:
     assert interrupted(call)
 
 
+def test_a_doubt_is_over_when_the_sound_turns_out_to_be_our_own_voice() -> None:
+    call = speaking(judge=0.95)
+    call.hear("d" * 3)
+    assert len(call.passed_on()) == 9, "it is doubted"
+    call.hear("e" * 3)
+    assert goes_on(call)
+    call.hear("e" * 9 + "." * 8)
+    assert not call.told(m.JudgeFloor)
+    assert not interrupted(call)
+
+
+def test_who_goes_on_over_our_voice_is_heard() -> None:
+    call = speaking(judge=0.95)
+    call.hear("dde" * 5)
+    assert interrupted(call)
+
+
 def test_the_sound_is_judged_from_its_first_consonant_on() -> None:
     call = speaking()
     call.hear("d" * 11)

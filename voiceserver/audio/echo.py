@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from voiceserver.audio.phase_delay import phase_delay
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES, exact_div
 
 Floats = NDArray[np.float32]
@@ -32,9 +33,14 @@ FLOOR = float(np.log(1e-9))  # -90 dBFS: quieter is silence
 SPOKEN = float(np.log(1e-6))  # reference bands above this count when the level is fitted
 LEVEL_QUANTILE = 0.3  # the user can only add energy, so the echo's level is a low quantile
 LEVEL_MARGIN = 1.0  # about 4 dB of room colour
+ROOM_DROP, ROOM_DECAY = 2.3, 0.92  # what rings is 10 dB below, and dies away in half a second
 CHANCE_CORRELATION, CERTAIN_CORRELATION = 0.35, 0.6
 JUDGED_WINDOWS = 4  # by energy, so that one loud window of the user's counts at once
+# While energies do not tell yet, as in a reply's first second, phases do.
+PHASE_WINDOWS = 12  # 0.38 s
+CHANCE_SHARPNESS, CERTAIN_SHARPNESS = 7.0, 12.0
 WINDOWS_PER_SEARCH = 4  # delays drift slowly, and the search is most of the work
+UNSURE_WINDOWS_PER_SEARCH = 2
 
 
 class ReferenceTape:
@@ -89,6 +95,7 @@ class EchoTracker:
         self._tape = ReferenceTape()
         self._microphone = np.full((HISTORY_WINDOWS, BANDS), FLOOR, np.float32)
         self._reference = np.full((REFERENCE_HOPS, BANDS), FLOOR, np.float32)
+        self._sound = np.zeros(PHASE_WINDOWS * VAD_WINDOW_SAMPLES, np.float32)  # the newest
         self._delay_hops = 0
         self._certainty = 0.0
         self._windows = 0
@@ -146,7 +153,8 @@ class EchoTracker:
             self._remember(run)
         if self._reference.max() < SPOKEN:
             return 0.0
-        if self._windows % WINDOWS_PER_SEARCH == 0:
+        sure = self._certainty == 1.0
+        if self._windows % (WINDOWS_PER_SEARCH if sure else UNSURE_WINDOWS_PER_SEARCH) == 0:
             self._search_delay()
         self._windows += 1
         return self._certainty * self._explained(self._delayed(np.array([self._delay_hops]))[0])
@@ -170,6 +178,7 @@ class EchoTracker:
         self._reference = np.concatenate(reference)[-REFERENCE_HOPS:]
         heard = [self._microphone[len(run) :], band_energy(np.stack([w for _, w in run]))]
         self._microphone = np.concatenate(heard)[-HISTORY_WINDOWS:]
+        self._sound = np.concatenate([self._sound, *(w for _, w in run)])[-len(self._sound) :]
 
     def _hops(self, begin: int, end: int) -> Floats:
         """Windows of the reference, one for each hop of [begin, end): [hops, 512]"""
@@ -181,9 +190,19 @@ class EchoTracker:
         delayed = self._delayed(np.arange(MOST_DELAY_HOPS))
         correlation = _correlation(self._microphone, delayed)
         self._delay_hops = int(correlation.argmax())
-        span = CERTAIN_CORRELATION - CHANCE_CORRELATION
-        certainty = (float(correlation[self._delay_hops]) - CHANCE_CORRELATION) / span
-        self._certainty = min(max(certainty, 0.0), 1.0)
+        by_energy = float(correlation[self._delay_hops])
+        self._certainty = _between(CHANCE_CORRELATION, by_energy, CERTAIN_CORRELATION)
+        if self._certainty < 1.0:
+            self._search_delay_by_phase()
+
+    def _search_delay_by_phase(self) -> None:
+        end, samples = self._remembered_end, len(self._sound)
+        begin = end - samples - MOST_DELAY_HOPS * HOP_SAMPLES
+        late = phase_delay(self._sound, self._tape.read(begin, end))
+        certainty = _between(CHANCE_SHARPNESS, late.sharpness, CERTAIN_SHARPNESS)
+        if certainty > self._certainty:
+            self._certainty = certainty
+            self._delay_hops = min(round(late.samples / HOP_SAMPLES), MOST_DELAY_HOPS - 1)
 
     def _delayed(self, delay_hops: NDArray[np.int64]) -> Floats:
         """The reference beside the microphone's history: [delays, windows, bands]"""
@@ -198,7 +217,7 @@ class EchoTracker:
             return 0.0
         level = np.quantile((self._microphone - reference)[spoken], LEVEL_QUANTILE)
         heard = np.exp(self._microphone[-JUDGED_WINDOWS:])
-        echo = np.exp(reference[-JUDGED_WINDOWS:] + level + LEVEL_MARGIN)
+        echo = np.exp(_ringing(reference)[-JUDGED_WINDOWS:] + level + LEVEL_MARGIN)
         return float(np.minimum(heard, echo).sum() / heard.sum())
 
 
@@ -220,6 +239,18 @@ def band_energy(windows: Floats) -> Floats:
     bands = power @ _BAND_SUMS / (VAD_WINDOW_SAMPLES**2 / 8)
     logarithm: Floats = np.log(np.maximum(bands, np.exp(FLOOR))).astype(np.float32)
     return logarithm
+
+
+def _ringing(reference: Floats) -> Floats:
+    """What is heard of it in a room, where sound dies away slowly: [windows, bands]"""
+    decay = ROOM_DECAY * np.arange(len(reference), dtype=np.float32)[:, None]
+    ringing = np.maximum.accumulate(reference + decay, axis=0) - decay - ROOM_DROP
+    return np.maximum(reference, ringing)
+
+
+def _between(none: float, value: float, full: float) -> float:
+    """0 to 1 as the value goes from one to the other."""
+    return min(max((value - none) / (full - none), 0.0), 1.0)
 
 
 def _correlation(microphone: Floats, delayed: Floats) -> Floats:

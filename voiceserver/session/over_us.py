@@ -29,6 +29,7 @@ LONGEST_JUDGED_SAMPLES = to_samples(4000)  # who has not interrupted by then is 
 QUIET_SAMPLES, LONG_SOUND_SAMPLES = to_samples(128), to_samples(640)
 HEARD_BEFORE_SAMPLES = to_samples(100)  # the first consonant is no voice yet
 SOUND_WINDOWS = 8.0  # a gap of a quarter second ends a sound
+OURS_WINDOWS = 3  # in a row, with voice: the sound that raised a doubt is our own voice
 
 
 class TakesFloor:
@@ -49,7 +50,7 @@ class SoundOverUs:
         self._evidence = 0.0  # voiced windows, less unvoiced ones
         self._expected = 0.0  # that this sound interrupts, at its likeliest
         self._dismissed = False  # the sound under way is no interruption
-        self._sure = self._doubtful = self._unlikely = 0  # windows in a row
+        self._sure = self._doubtful = self._unlikely = self._ours = 0  # windows in a row
         self._asked_until: int | None = None  # end of the audio of the open question
         self._judged_until = from_sample  # end of the audio of the newest question
         self._judged: float | None = None  # the newest answer
@@ -76,7 +77,10 @@ class SoundOverUs:
     def _note_sound(self, window: SpeechActivity) -> None:
         """Remember where the sound under way began; a gap between syllables does not end it."""
         is_ours = window.echo_likeness >= ECHO_LIKENESS
-        if window.probability >= self._threshold and not is_ours:
+        voiced = window.probability >= self._threshold
+        if voiced:
+            self._ours = self._ours + 1 if is_ours else 0
+        if voiced and not is_ours:
             if self._evidence == 0.0:
                 self.onset_sample = window.end_sample - VAD_WINDOW_SAMPLES
                 self._judged = None
@@ -96,6 +100,8 @@ class SoundOverUs:
 
     def _settle(self, doubted_at: int) -> list[OverUsEvent]:
         """In doubt: do not wait for ever."""
+        if self._ours >= OURS_WINDOWS and self._evidence == 0.0:
+            return [self._dismiss()]
         if self._heard_until - doubted_at >= LONGEST_DOUBT_SAMPLES:
             return [TakesFloor() if self._likely else self._dismiss()]
         if self._asked_until is not None:
