@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from voiceserver.clock import exact_div
 from voiceserver.nn.whisper.encoder import Affine, Norm
 
-ROWS_AT_LEAST = 5  # of queries in a product
+ROWS_AT_LEAST = 4  # of queries in a product
 
 
 @dataclass(frozen=True)
