@@ -28,8 +28,9 @@ def thinker() -> SmolThinker:
 
 def complete(thinker: SmolThinker, *texts: str, slot: int = 0) -> list[float | None]:
     """What is told with each token of a reply to alternating messages of user and assistant."""
-    roles = ("user", "assistant")
-    dialogue = tuple(ChatMessage(roles[i % 2], text) for i, text in enumerate(texts))
+    dialogue = tuple(
+        ChatMessage("assistant" if index % 2 else "user", text) for index, text in enumerate(texts)
+    )
     thinker.begin(slot, Task(dialogue, True, 3, temperature=0.0, seed=0))
     told = []
     while thinker.has_more(slot):
@@ -76,7 +77,9 @@ def test_without_a_word_of_the_users_nothing_is_told(
 
 def test_only_marks_that_end_a_sentence_count(thinker: SmolThinker) -> None:
     tokenizer = thinker._tokenizer
-    judge = SentenceEnd(tokenizer, tokenizer.token_to_id("<|im_end|>"))
+    message_end = tokenizer.token_to_id("<|im_end|>")
+    assert message_end is not None
+    judge = SentenceEnd(tokenizer, message_end)
     for piece, ends in {"?": 1.0, '."': 1.0, "<|im_end|>": 1.0, "...": 0.0, ",": 0.0}.items():
         token = tokenizer.token_to_id(piece)
         assert token is not None, piece
