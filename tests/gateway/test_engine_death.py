@@ -6,13 +6,16 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from gateway_calls import Gateway, tone
 
-from voiceserver.engine.messages import OpenSession, Respond
+from voiceserver.config import EngineConfig
+from voiceserver.engine.messages import OpenSession, Respond, SessionOpened, TextDelta
 from voiceserver.gateway import engine_client
+from voiceserver.metrics import Metrics
 
 
 async def kill_engine(gateway: Gateway) -> None:
@@ -109,6 +112,22 @@ async def test_an_engine_that_hangs_is_replaced(start, monkeypatch) -> None:  # 
             await caller.speak()
             await caller.until("response.done")
         assert gateway.state.services.engine.pid != pid
+
+
+async def test_an_engine_that_is_busy_with_others_is_let_be(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(engine_client, "ANSWER_S", 0.2)
+    client = engine_client.EngineClient(EngineConfig(), Metrics(), ["never started"])
+    client._process = SimpleNamespace(kill=lambda: killed.append(True))  # type: ignore[assignment]
+    killed: list[bool] = []
+    client._ready_event.set()
+    opening = asyncio.create_task(client.open("sess_1", SimpleNamespace()))  # type: ignore[arg-type]
+    for _ in range(25):  # longer than its patience
+        await asyncio.sleep(0.02)
+        client._take(TextDelta("sess_of_another", 1, "resp_1", "word"))
+    assert not opening.done()
+    client._take(SessionOpened("sess_1"))
+    await opening
+    assert not killed
 
 
 async def test_an_engine_that_cannot_start_ends_the_server_with_a_reason(start) -> None:  # type: ignore[no-untyped-def]

@@ -31,7 +31,7 @@ log = logging.getLogger("voiceserver.gateway")
 
 FIRST_READY_S = 180.0  # loading weights on a busy two-core machine
 REOPEN_WAIT_S = 30.0  # how long a newcomer waits for an engine that is restarting
-ANSWER_S = 15.0  # an engine that takes longer to open a session is stuck
+ANSWER_S = 15.0  # an engine that owes an answer and says nothing for so long is stuck
 SPARE_AFTER_S = 5.0  # after an engine is ready: the first caller gets the processor first
 _LONGEST_PAUSE_S = 5.0  # between attempts, when engines die before they are ready
 
@@ -71,6 +71,7 @@ class EngineClient:
         self._ready_event = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self.ready: EngineReady | None = None
+        self._messages_heard = 0
 
     @property
     def pid(self) -> int | None:
@@ -121,11 +122,7 @@ class EngineClient:
         self._listeners[session_id] = listener
         self.send(OpenSession(session_id))
         try:
-            done, _ = await asyncio.wait({opened}, timeout=ANSWER_S)
-            if not done and process is self._process and process is not None:
-                log.error("the engine does not answer; ending it")
-                process.kill()
-                await asyncio.wait({opened})
+            await self._answered(opened, process)
             opened.result()
         except _EngineDied:
             self.close(session_id)
@@ -136,6 +133,17 @@ class EngineClient:
         finally:
             del self._opening[session_id]
         return True
+
+    async def _answered(self, opened: asyncio.Future[None], process: EngineProcess | None) -> None:
+        """Wait for the answer. One that is busy with others is let be; a stuck engine is ended."""
+        while not opened.done():
+            heard = self._messages_heard
+            await asyncio.wait({opened}, timeout=ANSWER_S)
+            stuck = not opened.done() and self._messages_heard == heard
+            if stuck and process is self._process and process is not None:
+                log.error("the engine does not answer; ending it")
+                process.kill()
+                await asyncio.wait({opened})
 
     def close(self, session_id: str) -> None:
         """Give the slot back."""
@@ -207,6 +215,7 @@ class EngineClient:
                 listener.engine_lost()
 
     def _take(self, message: FromEngine) -> None:
+        self._messages_heard += 1
         match message:
             case EngineReady():
                 self.ready = message
