@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voiceserver.engine.process import prepare_threads
+from voiceserver.threads import prepare_threads
 
 prepare_threads()  # before torch is imported
 

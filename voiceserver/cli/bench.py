@@ -85,7 +85,7 @@ def intelligibility(
     as_json: Json = False,
 ) -> None:
     """How well the voice is understood, without a server."""
-    from voiceserver.engine.process import prepare_threads
+    from voiceserver.threads import prepare_threads
 
     prepare_threads()  # before torch is imported
     from voiceserver.bench import intelligibility as bench
@@ -105,7 +105,7 @@ def listening(
     as_json: Json = False,
 ) -> None:
     """What Mini-Omni's live Whisper encoder loses against the exact one."""
-    from voiceserver.engine.process import prepare_threads
+    from voiceserver.threads import prepare_threads
 
     prepare_threads()  # before torch is imported
     from voiceserver.bench import listening as bench

@@ -83,7 +83,7 @@ def _checkpoint(
     """The networks and what they are called. Random weights are never taken unasked."""
     if weights is None and not random_weights:
         raise VoiceserverError("give --weights FOLDER, or --random-weights")
-    from voiceserver.engine.process import prepare_threads
+    from voiceserver.threads import prepare_threads
 
     if device != "cuda":
         prepare_threads()  # before torch is imported

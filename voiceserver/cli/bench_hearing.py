@@ -19,7 +19,7 @@ def echo(
 ) -> None:
     """Does our own voice from a loudspeaker interrupt us, and can the user? Simulated calls."""
     from voiceserver.config import turn_taking_named
-    from voiceserver.engine.process import prepare_threads
+    from voiceserver.threads import prepare_threads
 
     prepare_threads()  # before torch is imported
     from voiceserver.bench import echo as bench

@@ -103,7 +103,7 @@ def _subject(
     if weights is None and not (random_weights or reduced):
         raise VoiceserverError("give --weights FOLDER, or --random-weights")
     if device != "cuda":
-        from voiceserver.engine.process import prepare_threads
+        from voiceserver.threads import prepare_threads
 
         prepare_threads()  # before torch is imported
     from voiceserver.bench.mini_omni.subject import Subject

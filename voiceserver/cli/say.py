@@ -24,7 +24,7 @@ def say(
         raise VoiceserverError("there is nothing to say: the text is empty")
     check_writable(out)
     load_manifest(model)  # is there such a model?
-    from voiceserver.engine.process import prepare_threads
+    from voiceserver.threads import prepare_threads
 
     prepare_threads()  # before torch is imported
     from voiceserver.engine.nano.speaking import speak

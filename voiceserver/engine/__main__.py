@@ -20,14 +20,15 @@ from voiceserver.config import (
     cache_folder,
     models_folder,
 )
-from voiceserver.engine.process import Doorbell, prepare_threads, serve
 from voiceserver.errors import AssetError, VoiceserverError
+from voiceserver.threads import prepare_threads
 
-prepare_threads()
+prepare_threads()  # numpy comes with what follows
 
 from voiceserver.assets import load_manifest, resolve  # noqa: E402
 from voiceserver.engine.family import Family  # noqa: E402
 from voiceserver.engine.nano.model import Nano, NanoFiles  # noqa: E402
+from voiceserver.engine.process import Doorbell, serve  # noqa: E402
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ on SIGTERM; it keeps nothing that a successor would need.
 from __future__ import annotations
 
 import gc
-import os
 import selectors
 import signal
 import socket
@@ -118,13 +117,3 @@ def _run(loop: Loop, link: GatewayLink, doorbell: Doorbell, ended: Callable[[], 
                     return
                 loop.put(messages)
             link.send(loop.tick())
-
-
-def prepare_threads() -> None:
-    """One thread a library, and none that spins; must run before torch and numpy are imported.
-
-    With two cores and several processes, waiting threads that spin cost forty times the work.
-    """
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
-from voiceserver.engine.process import prepare_threads
+from voiceserver.threads import prepare_threads
 
 prepare_threads()
 
