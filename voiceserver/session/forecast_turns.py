@@ -19,6 +19,7 @@ from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
 
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)
+JUDGED_PAUSE_SAMPLES = to_samples(64)  # as in the judge's training
 YIELDS_WINDOWS = 3
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
@@ -112,7 +113,7 @@ class ForecastDetector(TurnDetector):
         sure = self._yielding >= YIELDS_WINDOWS and pause_samples >= SHORTEST_PAUSE_SAMPLES
         if sure or pause_samples >= to_samples(self.settings.forecast_max_wait_ms):
             return [self._end(end_sample)]
-        if self._asked_at is not None:
+        if self._asked_at is not None or pause_samples < JUDGED_PAUSE_SAMPLES:
             return []
         self._asked_at = end_sample
         return [AskTurnEnd(end_sample)]

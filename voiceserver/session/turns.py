@@ -17,7 +17,7 @@ CLEAR_VOICE, CLEAR_DB, CLEAR_WEIGHT = 0.9, 6.0, 1.25  # of a clear and loud voic
 RESUME_WINDOWS = 2  # fewer voiced windows inside a pause are a click, not speech
 HYSTERESIS = 0.15  # speech under way counts as speech down to this much under the threshold
 HANGOVER_SAMPLES = VAD_WINDOW_SAMPLES  # the voice is over a window before its probability falls
-LIKELY_END_SAMPLES = to_samples(64)  # a pause worth reading what was said so far
+LIKELY_END_SAMPLES = to_samples(32)  # a pause worth reading what was said so far
 # Smart-turn was trained to see 200 ms after the last word. Asked sooner it competes with
 # reading the turn, and a sooner decision would only wait for the answer's first sound.
 ASK_SAMPLES = to_samples(192)
