@@ -58,6 +58,20 @@ def test_who_goes_on_over_our_voice_is_heard() -> None:
     assert interrupted(call)
 
 
+def test_a_listener_who_goes_on_after_a_moment_is_doubted_again() -> None:
+    call = speaking(judge=0.05)
+    call.hear("d" * 12 + "." * 6)
+    assert len(call.passed_on()) == 9
+    call.reply(2)
+    assert len(call.passed_on()) == 11, "that was all, it seemed"
+    call.hear("d" * 2)
+    call.reply(2)
+    assert len(call.passed_on()) == 11
+    call.judge = 0.95
+    call.hear("d" * 9)
+    assert interrupted(call)
+
+
 def test_the_sound_is_judged_from_its_first_consonant_on() -> None:
     call = speaking()
     call.hear("d" * 11)
