@@ -244,8 +244,8 @@ def band_energy(windows: Floats) -> Floats:
 def _ringing(reference: Floats) -> Floats:
     """What is heard of it in a room, where sound dies away slowly: [windows, bands]"""
     decay = ROOM_DECAY * np.arange(len(reference), dtype=np.float32)[:, None]
-    ringing = np.maximum.accumulate(reference + decay, axis=0) - decay - ROOM_DROP
-    return np.maximum(reference, ringing)
+    ringing: Floats = np.maximum.accumulate(reference + decay, axis=0) - decay - ROOM_DROP
+    return np.maximum(ringing, reference, out=ringing)
 
 
 def _between(none: float, value: float, full: float) -> float:
