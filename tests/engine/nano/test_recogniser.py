@@ -49,6 +49,13 @@ def test_silence_around_the_words_changes_nothing(recogniser: Recogniser) -> Non
     assert words(recogniser.transcribe(samples)) == words("What is the capital of France?")
 
 
+def test_who_speaks_fast_is_read_to_the_end(recogniser: Recogniser) -> None:
+    slow = [said("Why is the sky blue?", 2), said("How do airplanes stay in the air?", 3)]
+    samples = np.concatenate([*slow, said(LONG, 4)])
+    fast = soxr.resample(samples[np.abs(samples) > 1e-3], 25_600, 16_000).astype(np.float32)
+    assert words(recogniser.transcribe(fast))[-1] == "moon"
+
+
 def test_a_quiet_voice_is_understood(recogniser: Recogniser) -> None:
     quiet = said("Why is the sky blue?", 2) * 0.02
     assert words(recogniser.transcribe(quiet)) == words("Why is the sky blue?")

@@ -44,8 +44,8 @@ _SIGNS = ("<|startoftranscript|>", "<|notimestamps|>", "<|endoftext|>", "<|nocap
 THREADS = 2  # may encode at once, with one copy of the weights
 
 # Nobody speaks faster than this, so a longer text is a decoder going round in circles.
-TOKENS_PER_S = 4
-TOKENS_AT_LEAST = 4
+TOKENS_PER_S = 8
+TOKENS_AT_LEAST = 8
 
 # openai-whisper's own rules for "there was no speech" and for repetition.
 NO_SPEECH_PROBABILITY = 0.6
