@@ -39,6 +39,7 @@ class Reply:
     words: list[m.WordTiming]
     text: str
     begun_s: float
+    heard: bool  # else it is prepared in a pause, and may never be
     frames: int = 0
 
     @property
@@ -184,10 +185,14 @@ class ScriptedEngine:
                 self.send(m.TurnEnd(message.session_id, message.request_id, 0.9))
             case m.Respond():
                 text = message.verbatim or reply_text(message)
-                slot.reply = Reply(message, timed_words(text), text, time.monotonic())
+                begun_s, heard = time.monotonic(), not message.prepared
+                slot.reply = Reply(message, timed_words(text), text, begun_s, heard)
                 for piece in text.split(" ") if text else ():
                     lead = "" if piece == text.split(" ")[0] else " "
                     self.send(self.text_delta(message, lead + piece))
+            case m.Released(response_id=response_id):
+                if slot.reply is not None and slot.reply.respond.response_id == response_id:
+                    slot.reply.heard = True
             case m.Cancel(epoch=epoch):
                 if slot.reply is not None and slot.reply.respond.epoch <= epoch:
                     slot.reply = None
@@ -210,15 +215,16 @@ class ScriptedEngine:
 
     def forecast(self, slot: Slot, window: np.ndarray) -> Forecast:
         """By loudness and pitch: a low tone is a turn or an interruption."""
+        speaks = slot.reply is not None and slot.reply.heard
         if np.abs(window).max() < 1000:
             slot.loud, slot.quiet = 0, slot.quiet + 1
             over = slot.quiet >= ENDING_WINDOWS
-            pause = "silent" if slot.reply is not None else "yields" if over else "goes_on"
+            pause = "silent" if speaks else "yields" if over else "goes_on"
             return forecast_of({pause: 1.0}, "start" if over else "backchannel")
         slot.loud, slot.quiet = slot.loud + 1, 0
         pitch_hz = np.count_nonzero(np.diff(np.sign(window)) > 0) / (WINDOW_SAMPLES / 16_000)
         if pitch_hz < HIGH_HZ:
-            return forecast_of({"goes_on" if slot.reply is None else "interrupts": 1.0}, "go_on")
+            return forecast_of({"interrupts" if speaks else "goes_on": 1.0}, "go_on")
         doubt = 0.4 if slot.loud <= DOUBTFUL_WINDOWS else 0.0
         return forecast_of({"interrupts": doubt, "backchannels": 1.0 - doubt}, "go_on")
 

@@ -104,7 +104,7 @@ async def test_who_goes_on_is_answered_as_a_whole(foreseeing: Gateway) -> None:
         await caller.append(tone(0.6))
         first = await caller.until("response.done")
         assert first["response"]["status"] == "cancelled"
-        await caller.append(silence(0.4))
+        await caller.append(silence(0.4), paced=True)  # an answer is prepared in it
         await caller.until("response.done")
         [message] = foreseeing.told(caller.session_id, Respond)[-1].dialogue[1:]
         words = message.text.split()
