@@ -28,7 +28,7 @@ def recogniser() -> Recogniser:
     return Recogniser(resolve("nano")["listener"])
 
 
-def judged(judge: judges.Judge, recogniser: Recogniser, sound: Samples) -> float:
+def judged(judge: judges.SoundJudge, recogniser: Recogniser, sound: Samples) -> float:
     heard = sound * np.float32(0.3)
     states = recogniser.states(judge.question.pooling.to_encode(heard))
     return judge.probability(states, len(heard))

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from voiceserver.engine import messages as m
 from voiceserver.session import notices as n
-from voiceserver.session.turn_evidence import TurnEvidence, Words
+from voiceserver.session.turn_evidence import TurnEvidence
 
 probabilities = st.floats(0.0, 1.0)
 silences = st.floats(0.0, 3.0)
 maybe = st.none() | probabilities
-words = st.none() | st.builds(Words, probabilities, st.booleans())
-evidence = st.builds(TurnEvidence, maybe, words)
+evidence = st.builds(TurnEvidence, maybe, maybe)
 
 
 @given(evidence, probabilities, probabilities, silences, st.floats(0.0, 1.0))
@@ -29,9 +28,9 @@ def test_a_surer_forecast_and_a_longer_silence_never_make_an_end_less_likely(
     assert heard.probability(one, silent_s) <= heard.probability(one, silent_s + more_s)
 
 
-@given(evidence, probabilities, silences, probabilities, probabilities, st.booleans())
+@given(evidence, probabilities, silences, probabilities, probabilities)
 def test_what_sounds_or_reads_more_complete_is_never_less_likely_an_end(
-    heard: TurnEvidence, yields: float, silent_s: float, one: float, other: float, question: bool
+    heard: TurnEvidence, yields: float, silent_s: float, one: float, other: float
 ) -> None:
     low, high = sorted((one, other))
 
@@ -39,20 +38,19 @@ def test_what_sounds_or_reads_more_complete_is_never_less_likely_an_end(
         return heard.probability(yields, silent_s)
 
     assert over(replace(heard, sounds_complete=low)) <= over(replace(heard, sounds_complete=high))
-    half, whole = Words(low, question), Words(high, question)
-    assert over(replace(heard, words=half)) <= over(replace(heard, words=whole))
+    assert over(replace(heard, words_complete=low)) <= over(replace(heard, words_complete=high))
 
 
-@given(probabilities, silences, words, maybe)
+@given(probabilities, silences, maybe, maybe)
 def test_a_witness_who_has_not_been_heard_speaks_for_neither_side(
-    yields: float, silent_s: float, said: Words | None, sounds: float | None
+    yields: float, silent_s: float, words: float | None, sounds: float | None
 ) -> None:
-    alone = TurnEvidence(None, said).probability(yields, silent_s)
-    assert TurnEvidence(0.5, said).probability(yields, silent_s) == pytest.approx(alone)
+    alone = TurnEvidence(None, words).probability(yields, silent_s)
+    assert TurnEvidence(0.5, words).probability(yields, silent_s) == pytest.approx(alone)
     unread = TurnEvidence(sounds).probability(yields, silent_s)
-    complete, half = Words(0.9, question=True), Words(0.01, question=True)
-    assert TurnEvidence(sounds, complete).probability(yields, silent_s) >= unread
-    assert TurnEvidence(sounds, half).probability(yields, silent_s) <= unread
+    assert TurnEvidence(sounds, 0.5).probability(yields, silent_s) == pytest.approx(unread)
+    assert TurnEvidence(sounds, 0.9).probability(yields, silent_s) >= unread
+    assert TurnEvidence(sounds, 0.01).probability(yields, silent_s) <= unread
 
 
 def prepared(call: Call) -> tuple[str, int, str]:

@@ -1,14 +1,15 @@
-"""Small classifiers on the states of Whisper's encoder: who takes the floor, whose turn is over.
+"""Small classifiers on the states of larger models: who takes the floor, whose turn is over.
 
-The encoder hears words as well as how they are said. A third of a second of "Hang on, ..." is told
-from "Mm-hm" long before a recogniser has words for it.
+Whisper's encoder hears words as well as how they are said. A third of a second of "Hang on, ..." is
+told from "Mm-hm" long before a recogniser has words for it. The text model that will answer knows
+what may follow the words of a turn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 
 import numpy as np
 import torch
@@ -29,24 +30,37 @@ class Question:
     """What a judge is asked."""
 
     name: str  # of its weights
-    pooling: Pooling
+    features: int
     classes: tuple[str, ...]
     asked: str  # the class whose probability is told
     width: int
 
 
-FLOOR: Final = Question(
+@dataclass(frozen=True)
+class SoundQuestion(Question):
+    """What a judge of sounds is asked."""
+
+    pooling: Pooling
+
+
+FLOOR: Final = SoundQuestion(
     "floor",
-    pooling.FLOOR,
+    pooling.FLOOR.features,
     ("listens", "takes_floor", "noise_or_echo", "elsewhere"),
     "takes_floor",
     96,
+    pooling.FLOOR,
 )
-TURN_END: Final = Question("turn_end", pooling.TURN_END, ("goes_on", "yields"), "yields", 64)
+ENDS: Final = ("goes_on", "yields")
+TURN_END: Final = SoundQuestion(
+    "turn_end", pooling.TURN_END.features, ENDS, "yields", 64, pooling.TURN_END
+)
+STATE_WIDTH: Final = 576  # SmolLM2-135M
+WORDING: Final = Question("wording", STATE_WIDTH + 1, ENDS, "yields", 64)
 
 
 class Judge(nn.Module):
-    """Pooled encoder states -> which class."""
+    """Features -> which class."""
 
     mean: Tensor
     scale: Tensor
@@ -54,7 +68,7 @@ class Judge(nn.Module):
     def __init__(self, question: Question) -> None:
         super().__init__()
         self.question = question
-        features = question.pooling.features
+        features = question.features
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.enter = nn.Linear(features, question.width)
@@ -69,11 +83,25 @@ class Judge(nn.Module):
         return logits
 
     @torch.inference_mode()
+    def asked(self, features: Tensor) -> Tensor:
+        """Probability of the class asked for: [B, features] -> [B]"""
+        return torch.softmax(self(features), -1)[
+            :, self.question.classes.index(self.question.asked)
+        ]
+
+
+class SoundJudge(Judge):
+    """States of Whisper's encoder -> which class."""
+
+    question: SoundQuestion
+
+    def __init__(self, question: SoundQuestion) -> None:
+        super().__init__(question)
+
     def probability(self, states: Floats, samples: int) -> float:
         """Of the class asked for: encoder states [S, D] of a sound of so many samples."""
         features = torch.from_numpy(self.question.pooling.pooled(states, samples))[None]
-        asked = self.question.classes.index(self.question.asked)
-        return float(torch.softmax(self(features), -1)[0, asked])
+        return float(self.asked(features))
 
 
 def weights_file(question: Question) -> str:
@@ -86,8 +114,17 @@ def save(judge: Judge, folder: Path, made: dict[str, float | str]) -> None:
     save_networks(folder / weights_file(judge.question), {name: judge}, {"made": made})
 
 
+@overload
+def load(question: SoundQuestion, folder: Path) -> SoundJudge: ...
+@overload
+def load(question: Question, folder: Path) -> Judge: ...
 def load(question: Question, folder: Path) -> Judge:
     """The judge in a folder."""
-    judge = Judge(question)
+    judge = untrained(question)
     load_network(folder / weights_file(question), question.name, judge)
     return judge.requires_grad_(False)
+
+
+def untrained(question: Question) -> Judge:
+    """With random weights."""
+    return SoundJudge(question) if isinstance(question, SoundQuestion) else Judge(question)

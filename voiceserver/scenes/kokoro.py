@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,9 @@ _RECIPE = 1  # increment when the sound of cached speech should change
 _FRAME_SAMPLES = 600  # Kokoro's unit of duration
 _AHEAD_SAMPLES = 960  # it is quietest so much before the middle of a gap by its durations (median)
 _DURATIONS = b"/encoder/Clip_output_0"  # inside its graph: frames of each token, [1, tokens]
+
+Style = NDArray[np.float32]  # [1, 256]: timbre in its first half, melody and pace in its second
+Mixed = Callable[[Callable[[str], Style]], Style]  # given a style by its name
 
 _PAUSES = ",.;:!?"
 _MARK = "|"
@@ -127,6 +130,15 @@ def to_kokoro(ipa: str, vocabulary: Mapping[str, int]) -> list[int]:
 
 
 def _synthesize(text: str, voice: UserVoice) -> Spoken:
+    def mixed(style: Callable[[str], Style]) -> Style:
+        mixture: Style = np.sum([weight * style(name) for name, weight in voice.mix], axis=0)
+        return mixture
+
+    return synthesize(text, mixed, voice.speed)
+
+
+def synthesize(text: str, mixed: Mixed, speed: float) -> Spoken:
+    """A text that may have marks, said in a mixture of styles; nothing is cached."""
     model, styles, vocabulary = _kokoro()
     tokens: list[int] = []
     marked: list[int] = []  # tokens before each mark
@@ -135,13 +147,13 @@ def _synthesize(text: str, voice: UserVoice) -> Spoken:
         tokens += to_kokoro(part, vocabulary)
     assert 0 < len(tokens) < 500, f"{len(tokens)} tokens: {text[:60]}"
     # a style has one vector a length of text: [510, 1, 256] -> [1, 256]
-    style = sum(weight * styles[name][len(tokens) - 1] for name, weight in voice.mix)
+    style = mixed(lambda name: styles[name][len(tokens) - 1])
     audio, frames = model.run(
         None,
         {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
             "style": np.asarray(style, np.float32),
-            "speed": np.array([voice.speed], np.float32),
+            "speed": np.array([speed], np.float32),
         },
     )
     begins = np.cumsum([0, *np.asarray(frames).ravel()[:-1]]).astype(int) * _FRAME_SAMPLES

@@ -41,7 +41,6 @@ from voiceserver.session.hearing import EARLY_SAMPLES, SHOWN_SAMPLES, Hearing
 from voiceserver.session.questions import Questions
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import AudioClock, to_ms, to_samples
-from voiceserver.session.turn_evidence import Words
 
 SMALLEST_COMMIT_MS = 100
 _SAMPLE_BYTES = 2
@@ -237,10 +236,10 @@ class Ears:
         return events
 
     def words_judged(self, complete: float) -> None:
-        """How likely a sentence ends where what was read in the present pause does."""
-        text = self._current.text if self._current else None
-        if self._detector is not None and text is not None:
-            self._detector.words_judged(Words(complete, text.rstrip().endswith("?")))
+        """How likely what was read in the present pause is all that the user wanted to say."""
+        read = self._current is not None and self._current.text is not None
+        if self._detector is not None and read:
+            self._detector.words_judged(complete)
 
     def engine_lost(self) -> list[Hearing]:
         """The engine died; return the ended turns that will never be read."""

@@ -14,7 +14,7 @@ from voiceserver.session.over_us import OverUsEvent, SoundOverUs, TakesFloor
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import to_samples
 from voiceserver.session.turn_events import AskTurnEnd, Began, Listened, TurnEvent
-from voiceserver.session.turn_evidence import TurnEvidence, Words
+from voiceserver.session.turn_evidence import TurnEvidence
 from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
 
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
@@ -125,10 +125,10 @@ class ForecastDetector(TurnDetector):
             self._heard.sounds_complete = probability  # the next window counts it in
         return []
 
-    def words_judged(self, words: Words) -> None:
-        """What was said before this pause has been read."""
+    def words_judged(self, complete: float) -> None:
+        """What was said before this pause has been read, and is so likely all."""
         if self._paused:
-            self._heard.words = words  # the next window counts it in
+            self._heard.words_complete = complete  # the next window counts it in
 
     def _maybe_listened(self, forecast: Forecast, end_sample: int) -> list[TurnEvent]:
         if forecast.own[_BACKCHANNEL] < LISTENED:

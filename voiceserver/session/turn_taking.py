@@ -93,7 +93,7 @@ class TurnTaking:
                 self._turn_read(hearing, now_s)
 
     def engine_said(self, message: TextDelta | AudioDelta, now_s: float) -> None:
-        """More of a reply. A prepared one also tells whether the user's words are a sentence."""
+        """More of a reply. A prepared one also tells whether the user's words are all of a turn."""
         held = self._speaker.held
         complete = message.complete if isinstance(message, TextDelta) else None
         address = message.epoch, message.response_id

@@ -1,29 +1,25 @@
-"""Whether what a user has said so far reads like a whole sentence."""
+"""Whether what a user has said so far reads like all they want to say."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from tokenizers import Tokenizer
 
 from voiceserver.assets import resolve
-from voiceserver.config import cache_folder
+from voiceserver.config import cache_folder, policy_folder
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.nano.sentence_end import SentenceEnd
 from voiceserver.engine.nano.thinker import SmolThinker
-from voiceserver.nn import llama_weights
-from voiceserver.nn.llama import Llama
-
-CONTEXT = 2048
+from voiceserver.nn import judges
 
 
 @pytest.fixture(scope="module")
 def thinker() -> SmolThinker:
     torch.set_num_threads(1)
     file = resolve("nano", quiet=True)["thinker"]
-    config, weights, tokenizer = llama_weights.load(file, cache_folder() / "converted")
-    return SmolThinker(Llama(config, weights, CONTEXT), Tokenizer.from_file(str(tokenizer)), 2)
+    judge = judges.load(judges.WORDING, policy_folder())
+    return SmolThinker.load(file, cache_folder() / "converted", 2, judge.asked)
 
 
 def complete(thinker: SmolThinker, *texts: str, slot: int = 0) -> list[float | None]:
@@ -42,20 +38,25 @@ def complete(thinker: SmolThinker, *texts: str, slot: int = 0) -> list[float | N
     ("so_far", "whole"),
     [
         ("How do you say?", "How do you say good morning in Spanish?"),
-        ("My boss.", "My boss asked me to give a talk. I have never done that before."),
         ("Is it true that rice can?", "Is it true that rice can be dangerous?"),
+        ("I would like to book.", "I would like to book a table for two."),
+        ("We bought a boat. It is very old.", "We bought a boat. How do I clean it?"),
     ],
 )
-def test_half_a_sentence_is_told_from_a_whole_one_whatever_mark_it_has(
+def test_half_a_turn_is_told_from_a_whole_one_whatever_mark_it_has(
     thinker: SmolThinker, so_far: str, whole: str
 ) -> None:
     half, *_ = complete(thinker, so_far)
     all_of_it, *later = complete(thinker, whole)
     assert half is not None
-    assert half < 0.05
     assert all_of_it is not None
-    assert all_of_it > 0.3
+    assert half < 0.5 < all_of_it
     assert later == [None, None], "told once"
+
+
+def test_without_a_judge_nothing_is_told(thinker: SmolThinker) -> None:
+    llama, tokenizer = thinker._llama, thinker._tokenizer
+    assert complete(SmolThinker(llama, tokenizer, 1), "How are you?") == [None] * 3
 
 
 def test_marks_behind_the_last_word_and_what_was_read_before_do_not_matter(
@@ -79,10 +80,26 @@ def test_only_marks_that_end_a_sentence_count(thinker: SmolThinker) -> None:
     tokenizer = thinker._tokenizer
     message_end = tokenizer.token_to_id("<|im_end|>")
     assert message_end is not None
-    judge = SentenceEnd(tokenizer, message_end)
-    for piece, ends in {"?": 1.0, '."': 1.0, "<|im_end|>": 1.0, "...": 0.0, ",": 0.0}.items():
+    reader = SentenceEnd(tokenizer, message_end, lambda features: features[:, -1])
+    state = torch.ones(4)
+    for piece, ends in {
+        "?": True,
+        '."': True,
+        "<|im_end|>": True,
+        "...": False,
+        ",": False,
+    }.items():
         token = tokenizer.token_to_id(piece)
         assert token is not None, piece
         logits = torch.full((tokenizer.get_vocab_size(),), -50.0)
         logits[token] = 50.0
-        assert judge.probability(logits) == pytest.approx(ends), piece
+        told = reader.probability(state, logits)
+        assert told == pytest.approx(4.6 if ends else -4.6, abs=0.1), piece
+
+
+def test_how_large_a_state_is_does_not_matter(thinker: SmolThinker) -> None:
+    reader = SentenceEnd(thinker._tokenizer, 2, lambda features: features[:, 0])
+    state, logits = torch.randn(576), torch.zeros(thinker._tokenizer.get_vocab_size())
+    small, large = (reader.features(scale * state, logits) for scale in (1.0, 100.0))
+    assert torch.allclose(small, large, atol=1e-4)
+    assert small[:-1].square().mean() == pytest.approx(1.0, abs=1e-3)

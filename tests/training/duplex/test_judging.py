@@ -92,27 +92,25 @@ def test_a_turn_has_one_end_and_its_pauses() -> None:
 
 
 def test_examples_are_made_once(tmp_path: Path) -> None:
-    ears = Ears()
-    made = [
-        examples(
-            FLOOR,
-            lambda random: over_us(random, Hum(), OURS, "training"),
-            cast(Recogniser, ears),
-            tmp_path / "floor.npz",
-            count=5,
-            seed=3,
+    ears, told = Ears(), list[int]()
+
+    def make() -> Judged:
+        heard = cast(Recogniser, ears)
+        return examples(
+            FLOOR, lambda random: over_us(random, Hum(), OURS, "training"), heard, 5, 3, told.append
         )
-        for _ in range(2)
-    ]
+
+    made = [Judged.kept(tmp_path / "floor.npz", make) for _ in range(2)]
     assert ears.asked == len(made[0].classes)
+    assert told == [1, 2, 3, 4, 5]
     assert np.array_equal(made[0].features, made[1].features)
-    assert made[0].features.shape[1] == FLOOR.pooling.features
+    assert made[0].features.shape[1] == FLOOR.features
 
 
 def test_a_judge_learns_and_the_same_seed_gives_the_same_judge() -> None:
     random = np.random.default_rng(0)
     classes = random.integers(0, 2, 800)
-    features = random.standard_normal((800, TURN_END.pooling.features)).astype(np.float32)
+    features = random.standard_normal((800, TURN_END.features)).astype(np.float32)
     features[:, :40] += 2.0 * classes[:, None]
     judged = Judged(features, classes)
     judge, again = judging.train(TURN_END, judged, 1), judging.train(TURN_END, judged, 1)

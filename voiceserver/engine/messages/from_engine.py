@@ -79,7 +79,7 @@ class TextDelta:
     epoch: int
     response_id: str
     text: str
-    # With a reply's first: how likely a sentence ends where what the user said so far does.
+    # With a reply's first: how likely the user's words so far are all they wanted to say.
     complete: float | None = None
 
 

@@ -15,7 +15,7 @@ from voiceserver.engine.listening.microphones import UNKNOWN, Microphones
 from voiceserver.engine.nano.recogniser import Recogniser
 
 if TYPE_CHECKING:  # it imports torch
-    from voiceserver.nn.judges import Judge
+    from voiceserver.nn.judges import SoundJudge
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class _Draft:
 class Listener(Microphones):
     """Microphones whose speech is recognised."""
 
-    floor: Judge | None = None  # None: what a sound over ours is cannot be told
-    turn_end: Judge | None = None  # None: as microphones predict it
+    floor: SoundJudge | None = None  # None: what a sound over ours is cannot be told
+    turn_end: SoundJudge | None = None  # None: as microphones predict it
 
     def __init__(
         self, vad: Path, turn_end: Path, recogniser: Path, slots: int, wake: Callable[[], None]
@@ -87,7 +87,7 @@ class Listener(Microphones):
 
     def _judge(
         self,
-        judge: Judge,
+        judge: SoundJudge,
         slot: int,
         samples: Samples,
         told: Callable[[float], Heard],

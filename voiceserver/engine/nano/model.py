@@ -258,4 +258,9 @@ def _thinker(
     from voiceserver.engine.nano.thinker import SmolThinker
 
     assert files.thinker is not None, "weights are given where no endpoint is"
-    return SmolThinker.load(files.thinker, files.converted, slots)
+    wording = None
+    if config.turn_taking == "duplex":
+        from voiceserver.nn import judges
+
+        wording = judges.load(judges.WORDING, policy_folder()).asked
+    return SmolThinker.load(files.thinker, files.converted, slots, wording)

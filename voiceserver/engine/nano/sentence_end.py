@@ -1,14 +1,16 @@
-"""Whether what a user has said reads like a whole sentence, by the text model that answers it.
+"""Whether a user's words are all they wanted to say, by the text model that answers them.
 
-The model reads the user's words anyway. What it expects after the last of them tells "How can I"
-from "How can I help": a sentence mark or the end of the message, or another word. Marks that the
-recogniser has put behind the last word are not asked: it ends whatever it hears like a sentence.
+The model reads them anyway. What it expects after the last of them tells "How can I" from "How can
+I help": a sentence mark or the end of the message, or another word. Its state there also tells a
+story that leads up to something from a question: a judge has learnt that (`nn.judges.WORDING`).
+Marks that the recogniser has put behind the last word are not asked: it ends whatever it hears like
+a sentence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from tokenizers import Tokenizer
@@ -17,14 +19,20 @@ from torch import Tensor
 from voiceserver.engine.messages import ChatMessage
 
 _ENDS = re.compile(r"[\"')]*[.?!](?!\.)")  # not "...", which ends nothing
+_SUREST = 1e-4  # no expectation is believed beyond this
+_HALF = 0.5  # of a logit: of the size of the other features
 _PART_OF_A_SIGN = "\N{REPLACEMENT CHARACTER}"  # tokens are bytes
 
 
-class SentenceEnd:
-    """Finds the user's last word in prompts, and judges by the logits after it."""
+Wording = Callable[[Tensor], Tensor]  # features [B, nn.judges.WORDING.features] -> [B]
 
-    def __init__(self, tokenizer: Tokenizer, message_end: int) -> None:
+
+class SentenceEnd:
+    """Finds the user's last word in prompts, and judges by what the model makes of it."""
+
+    def __init__(self, tokenizer: Tokenizer, message_end: int, judge: Wording) -> None:
         self._tokenizer = tokenizer
+        self._judge = judge
         vocabulary: dict[str, int] = tokenizer.get_vocab()
         ends = [token for piece, token in vocabulary.items() if _ENDS.match(piece)]
         self._ends = torch.tensor([*ends, message_end])
@@ -41,9 +49,15 @@ class SentenceEnd:
             after -= 1
         return after
 
-    def probability(self, logits: Tensor) -> float:
-        """That a sentence ends there: [V]"""
-        return float(torch.softmax(logits, -1)[self._ends].sum())
+    def probability(self, state: Tensor, logits: Tensor) -> float:
+        """That the user's turn ends there: the last layer's state [D] and what follows it [V]."""
+        return float(self._judge(self.features(state, logits)[None]))
+
+    def features(self, state: Tensor, logits: Tensor) -> Tensor:
+        """What the judge is told: [D + 1]"""
+        size = len(state) ** 0.5 / torch.linalg.vector_norm(state)
+        ends = torch.logit(torch.softmax(logits, -1)[self._ends].sum(), _SUREST)
+        return torch.cat([state * size, _HALF * ends[None]])
 
 
 def _has_word(text: str) -> bool:

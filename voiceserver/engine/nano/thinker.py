@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.nano.prompt import PromptWriter
-from voiceserver.engine.nano.sentence_end import SentenceEnd
+from voiceserver.engine.nano.sentence_end import SentenceEnd, Wording
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import TextStream
 from voiceserver.engine.thinking.thinker import Thinking
@@ -42,7 +42,7 @@ class Thought:
     text: TextStream
     unread: list[int]  # of the prompt, or the last token drawn
     said: int | None  # tokens of the prompt up to the user's last word
-    complete: float | None = None  # that a sentence ends there, once that has been read
+    complete: float | None = None  # that the turn ends there, once that has been read
     written: list[int] = field(default_factory=list)
 
 
@@ -54,11 +54,14 @@ class SmolThinker:
     reads_images = False
     dialogue_chars = 6000  # about 1500 tokens: what two cores read without delay
 
-    def __init__(self, llama: Llama, tokenizer: Tokenizer, slots: int) -> None:
+    def __init__(
+        self, llama: Llama, tokenizer: Tokenizer, slots: int, wording: Wording | None = None
+    ) -> None:
+        """`wording` judges whether users have said all."""
         self._llama = llama
         self._tokenizer = tokenizer
         self._prompts = PromptWriter(tokenizer)
-        self._sentence_end = SentenceEnd(tokenizer, self._prompts.end)
+        self._sentence_end = SentenceEnd(tokenizer, self._prompts.end, wording) if wording else None
         # One row more than there are slots: it holds the usual system message, to be copied.
         rows, self._model_row = slots + 1, slots
         self._cache = KvCache(llama.config, rows, CONTEXT_TOKENS)
@@ -71,13 +74,15 @@ class SmolThinker:
         self._stops = (self._prompts.end, tokenizer.token_to_id("<|endoftext|>"))
 
     @classmethod
-    def load(cls, gguf_file: Path, cache: Path, slots: int) -> SmolThinker:
+    def load(
+        cls, gguf_file: Path, cache: Path, slots: int, wording: Wording | None = None
+    ) -> SmolThinker:
         """The int8 model, converted into `cache` on the first start."""
         from voiceserver.nn import llama_weights
 
         config, weights, tokenizer = llama_weights.load(gguf_file, cache)
         llama = Llama(config, weights, CONTEXT_TOKENS)
-        return cls(llama, Tokenizer.from_file(str(tokenizer)), slots)
+        return cls(llama, Tokenizer.from_file(str(tokenizer)), slots, wording)
 
     @property
     def cold(self) -> bool:
@@ -122,7 +127,9 @@ class SmolThinker:
         prompt = self._prompts.tokens(task.dialogue, budget)
         self._heads[slot] = len(self._prompts.head(task.dialogue, budget))
         self._ahead.pop(slot, None)
-        said = self._sentence_end.said(task.dialogue, prompt, self._prompts.tail_tokens)
+        said = None
+        if self._sentence_end:
+            said = self._sentence_end.said(task.dialogue, prompt, self._prompts.tail_tokens)
         # The last word, or else the last token, is read in any case, for the logits after it.
         kept = self._reuse(slot, prompt[: (said or len(prompt)) - 1])
         stream, sampling = TextStream(self._tokenizer), Sampling(task.temperature, task.seed)
@@ -151,9 +158,11 @@ class SmolThinker:
             return []
         x = self._llama.read(self._cache, segments)  # [N, D]
         rows = [end - 1 for end in accumulate(len(segment.tokens) for segment in segments)]
-        if reading and (row := self._last_word(segments[-1])) is not None:
+        row = self._last_word(segments[-1]) if reading else None
+        if row is not None and self._sentence_end:
             logits = self._llama.predict(x[[*rows, row]])  # [segments + 1, V]
-            self._thoughts[reading[0]].complete = self._sentence_end.probability(logits[-1])
+            complete = self._sentence_end.probability(x[row], logits[-1])
+            self._thoughts[reading[0]].complete = complete
         else:
             logits = self._llama.predict(x[rows])  # [segments, V]
         thinking = (self._advance(s, row) for s, row in zip(segments, logits, strict=False))

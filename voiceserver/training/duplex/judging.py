@@ -1,4 +1,4 @@
-"""Trains the judges of sounds on pooled states of Whisper's encoder."""
+"""Trains judges, and makes the features of sounds that those of sounds learn from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from voiceserver.engine.nano.recogniser import Recogniser
-from voiceserver.nn.judges import Judge, Question
+from voiceserver.nn.judges import Judge, Question, SoundQuestion, untrained
 from voiceserver.training.duplex.sounds import Sound
 
 Make = Callable[[np.random.Generator], Iterator[Sound]]
@@ -28,39 +28,46 @@ NOISE: Final = 0.15  # of a feature's own deviation
 
 @dataclass(frozen=True)
 class Judged:
-    """Features of many sounds, and which class of the question each is."""
+    """Features of many examples, and which class of the question each is."""
 
     features: NDArray[np.float32]  # [N, features]
     classes: NDArray[np.int64]  # [N]
 
+    @classmethod
+    def kept(cls, path: Path, make: Callable[[], Judged]) -> Judged:
+        """What a file has, or else what is made and written there."""
+        if not path.exists():
+            new = make()
+            partial = path.with_suffix(".partial.npz")
+            np.savez(partial, features=new.features, classes=new.classes)
+            partial.rename(path)
+        with np.load(path) as stored:
+            return cls(stored["features"], stored["classes"].astype(np.int64))
+
 
 def examples(
-    question: Question,
+    question: SoundQuestion,
     make: Make,
     recogniser: Recogniser,
-    path: Path,
     count: int,
     seed: int,
+    told: Callable[[int], None],
 ) -> Judged:
-    """Sounds of `count` draws, read from a file if they were made before."""
-    if not path.exists():
-        features, classes = [], []
-        for number in range(count):
-            for sound in make(np.random.default_rng([seed, number])):
-                states = recogniser.states(question.pooling.to_encode(sound.samples))
-                features.append(question.pooling.pooled(states, len(sound.samples)))
-                classes.append(question.classes.index(sound.kind))
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, features=np.stack(features), classes=np.array(classes))
-        partial.rename(path)
-    with np.load(path) as made:
-        return Judged(made["features"], made["classes"].astype(np.int64))
+    """Sounds of `count` draws."""
+    features, classes = [], []
+    for number in range(count):
+        for sound in make(np.random.default_rng([seed, number])):
+            states = recogniser.states(question.pooling.to_encode(sound.samples))
+            features.append(question.pooling.pooled(states, len(sound.samples)))
+            classes.append(question.classes.index(sound.kind))
+        told(number + 1)
+    return Judged(np.stack(features), np.array(classes, np.int64))
 
 
 def train(question: Question, judged: Judged, seed: int) -> Judge:
     """A judge with its features' means and deviations; the same examples give the same judge."""
     torch.manual_seed(seed)
-    judge = Judge(question)
+    judge = untrained(question)
     features, classes = torch.from_numpy(judged.features), torch.from_numpy(judged.classes)
     deviation = features.std(0) + 1e-3
     judge.mean.copy_(features.mean(0))
@@ -79,13 +86,11 @@ def train(question: Question, judged: Judged, seed: int) -> Judge:
     return judge.eval()
 
 
-@torch.inference_mode()
 def measured(judge: Judge, held_out: Judged) -> str:
-    """How each class of held-out sounds is judged: a table in Markdown."""
-    asked = judge.question.classes.index(judge.question.asked)
-    found = torch.softmax(judge(torch.from_numpy(held_out.features)), -1)[:, asked].numpy()
+    """How each class of what was held out is judged: a table in Markdown."""
+    found = judge.asked(torch.from_numpy(held_out.features)).numpy()
     lines = [
-        f"| {judge.question.name} | sounds | {judge.question.asked} >= 0.4 | >= 0.8 | <= 0.1 |",
+        f"| {judge.question.name} | heard | {judge.question.asked} >= 0.4 | >= 0.8 | <= 0.1 |",
         "|---|---|---|---|---|",
     ]
     for index, name in enumerate(judge.question.classes):

@@ -1,12 +1,13 @@
 """The recipe of the duplex policy, stage by stage, in a work folder that keeps what is done.
 
-speech (Kokoro users, Piper users, our own replies) -> dialogues as features -> training ->
-calibration -> weights. Every stage goes on where it stopped; what is done is not done again.
+speech (Kokoro users, a crowd of them, Piper users, our own replies) -> dialogues as features ->
+training -> calibration -> weights, and those of the judges. Every stage goes on where it stopped;
+what is done is not done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,14 @@ from typing import Any
 import numpy as np
 
 from voiceserver.assets import resolve
-from voiceserver.engine.nano.recogniser import Recogniser
-from voiceserver.nn import judges
 from voiceserver.nn.duplex import DuplexPolicy, DuplexShape, save
-from voiceserver.nn.judges import FLOOR, TURN_END, Question
 from voiceserver.scenes.dialogues import Dialogue, dialogue
 from voiceserver.scenes.kokoro import speak_marked
 from voiceserver.scenes.speech import Speech
 from voiceserver.scenes.texts import PARTS, Part
 from voiceserver.scenes.voices import to_synthesize
-from voiceserver.training.duplex import judging
-from voiceserver.training.duplex.judging import Judged, examples
+from voiceserver.training.duplex.crowd import Crowd, crowd_readings, fill_crowd, read_crowd
+from voiceserver.training.duplex.judges_recipe import JudgesRecipe
 from voiceserver.training.duplex.piper import PiperSpeaker
 from voiceserver.training.duplex.report import table
 from voiceserver.training.duplex.shards import (
@@ -35,7 +33,6 @@ from voiceserver.training.duplex.shards import (
     read_shards,
     write_shard,
 )
-from voiceserver.training.duplex.sounds import Sound, over_us, pauses_and_ends
 from voiceserver.training.duplex.speech import (
     CachedSpeech,
     PiperBank,
@@ -48,7 +45,8 @@ from voiceserver.training.replies import Reply, read_replies, write_replies
 from voiceserver.training.schedule import Report
 from voiceserver.training.teacher import TEACHER_FILE
 
-FOLDERS = ("piper", "kokoro", "held_out")  # of shards, by who speaks
+FOLDERS = ("piper", "kokoro", "held_out", "crowd")  # of shards, by who speaks
+TRAINING = ("piper", "kokoro", "crowd")
 REPLIES = 384  # for our own voice to say, and statements for users
 KOKORO_PASSES = {"training": 3, "held_out": 1}  # voices that say each text
 Told = Callable[[int], None]
@@ -58,17 +56,18 @@ Told = Callable[[int], None]
 class DuplexRecipe:
     work: Path  # speech, shards and the checkpoint; kept between runs
     weights: Path  # where the policy goes
-    hours: float  # of training dialogues, half of them by Piper's users
+    hours: float  # of training dialogues, a third of them by each kind of users
     held_out_hours: float
     readings: int  # of Piper's
+    speakers: int  # of the crowd
     seed: int
-    sounds: int = 4500  # for each judge, and a fifth of it to measure on
+    sounds: int  # for each judge of sounds, and a fifth of it to measure on
 
     @property
     def utterances(self) -> int:
         """How many readings and utterances there are to be."""
         kokoro = sum(1 for part in PARTS for _ in to_synthesize(part, KOKORO_PASSES[part]))
-        return bank_size(self.readings) + kokoro
+        return bank_size(self.readings) + kokoro + crowd_readings(self.speakers)
 
     @property
     def shards(self) -> int:
@@ -77,7 +76,8 @@ class DuplexRecipe:
     @property
     def _shards(self) -> dict[str, int]:
         """How many shards each kind of speakers fills."""
-        hours = {"piper": self.hours / 2, "kokoro": self.hours / 2, "held_out": self.held_out_hours}
+        hours = dict.fromkeys(TRAINING, self.hours / len(TRAINING))
+        hours["held_out"] = self.held_out_hours
         shard_s = LENGTH_S * DIALOGUES
         return {folder: max(2, round(hours[folder] * 3600 / shard_s)) for folder in FOLDERS}
 
@@ -98,14 +98,18 @@ class DuplexRecipe:
             for text, voice in to_synthesize(part, KOKORO_PASSES[part]):
                 speak_marked(text, voice)
                 told(done := done + 1)
+        crowd = fill_crowd(self.work / "crowd", replies, range(self.speakers), self.seed)
+        for read in crowd:
+            told(done + read)
 
     def make_dialogues(self, told: Told) -> None:
         """Shards of both kinds of training dialogues, and held-out ones."""
-        vad, bank = resolve("nano")["vad"], read_bank(self.work / "bank")
+        vad, bank, crowd = resolve("nano")["vad"], *self._read_speech()
         makers: dict[str, Make] = {
             "piper": _maker(bank, bank, "training"),
             "kokoro": _maker(CachedSpeech("training"), bank, "training"),
             "held_out": _maker(CachedSpeech("held_out"), bank, "held_out"),
+            "crowd": _maker(crowd, bank, "training"),
         }
         done = 0
         for kind, folder in enumerate(FOLDERS):
@@ -120,12 +124,15 @@ class DuplexRecipe:
                 )
                 told(done := done + 1)
 
+    def _read_speech(self) -> tuple[PiperBank, Crowd]:
+        return read_bank(self.work / "bank"), read_crowd(self.work / "crowd")
+
     def read(self, *folders: str) -> list[Shard]:
         return [shard for folder in folders for shard in read_shards(self.work / folder)]
 
     def train(self, seconds: float, on_progress: Report) -> DuplexPolicy:
         """Train, calibrate on the first half of the held-out dialogues, and write the weights."""
-        dialogues = Dialogues.of(self.read("piper", "kokoro"))
+        dialogues = Dialogues.of(self.read(*TRAINING))
         training = PolicyTraining(dialogues, DuplexShape(), self.seed)
         checkpoint = self.work / "policy.pt"
         if checkpoint.exists():
@@ -142,35 +149,18 @@ class DuplexRecipe:
         save(policy, self.weights, made)
         return policy
 
-    def train_judges(self, told: Told) -> list[str]:
-        """Train and write both judges; tables of what they say of held-out sounds."""
-        recogniser, bank = Recogniser(resolve("nano")["listener"]), read_bank(self.work / "bank")
-        tables, done = [], 0
-        for question in (FLOOR, TURN_END):
-            made: dict[Part, Judged] = {}
-            for number, part in enumerate(PARTS):
-                made[part] = examples(
-                    question,
-                    _sounds(question, bank, part),
-                    recogniser,
-                    self.work / f"{question.name}.{part}.npz",
-                    self._sounds(part),
-                    self.seed + number,
-                )
-                told(done := done + self._sounds(part))
-            judge = judging.train(question, made["training"], self.seed)
-            about: dict[str, float | str] = {"sounds": self.sounds, "seed": self.seed}
-            judges.save(judge, self.weights, about)
-            tables.append(judging.measured(judge, made["held_out"]))
-        return tables
+    def train_judges(self, replies: Sequence[Reply], told: Told) -> list[str]:
+        """Train and write the judges; tables of what they say of held-out sounds and words."""
+        return self._judges.train(*self._read_speech(), replies, told)
 
     @property
-    def judged_sounds(self) -> int:
-        """How many sounds both judges are trained and measured on."""
-        return 2 * sum(self._sounds(part) for part in PARTS)
+    def judged(self) -> int:
+        """How many sounds and turns the judges are trained and measured on."""
+        return self._judges.draws
 
-    def _sounds(self, part: Part) -> int:
-        return self.sounds if part == "training" else max(1, self.sounds // 5)
+    @property
+    def _judges(self) -> JudgesRecipe:
+        return JudgesRecipe(self.work, self.weights, self.sounds, self.seed)
 
     def measured(self, policy: DuplexPolicy) -> str:
         """A table of what rules on its forecasts do in the other half of the held-out dialogues."""
@@ -181,20 +171,5 @@ class DuplexRecipe:
 def _maker(speech: Speech[Any], bank: PiperBank, part: Part) -> Make:
     def make(random: np.random.Generator) -> Dialogue:
         return dialogue(random, speech, bank.own(random), part, LENGTH_S)
-
-    return make
-
-
-def _sounds(question: Question, bank: PiperBank, part: Part) -> judging.Make:
-    """Training sounds come from both kinds of users in turn, held-out ones from Kokoro's."""
-    cached = CachedSpeech(part)
-
-    def make(random: np.random.Generator) -> Iterator[Sound]:
-        speech: Speech[Any] = cached
-        if part == "training" and random.random() < 0.5:
-            speech = bank
-        if question is FLOOR:
-            return over_us(random, speech, bank, part)
-        return pauses_and_ends(random, speech, part)
 
     return make

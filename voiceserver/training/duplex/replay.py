@@ -15,12 +15,12 @@ from voiceserver.nn.duplex import DuplexPolicy
 from voiceserver.nn.judges import Judge
 from voiceserver.session.forecast_turns import SHORTEST_PAUSE_SAMPLES, YIELDS_WINDOWS
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.turn_evidence import TurnEvidence, Words
+from voiceserver.session.turn_evidence import TurnEvidence
 from voiceserver.training.duplex.labels import YIELDS
 from voiceserver.training.duplex.timelines import Call, Pause, Turn
 
 Floats = NDArray[np.float32]
-Complete = Callable[[str], float | None]  # how likely a sentence ends behind a text's last word
+Complete = Callable[[str], float | None]  # how likely a turn ends behind a text's last word
 
 JUDGED_AFTER: Final = 2  # windows after a pause was noticed: when the judge has answered
 READ_AFTER: Final = 8  # when the text model has read the words
@@ -58,8 +58,7 @@ def _witnesses(call: Call, policy: DuplexPolicy, judge: Judge) -> tuple[Floats, 
     features = torch.from_numpy(call.features.astype(np.float32))[None]
     user, _, _ = policy(features, policy.state(1))
     pooled = torch.from_numpy(call.pooled[:, 0].astype(np.float32))
-    asked = judge.question.classes.index(judge.question.asked)
-    sounds: list[float] = torch.softmax(judge(pooled), -1)[:, asked].tolist()
+    sounds: list[float] = judge.asked(pooled).tolist()
     return torch.softmax(user[0], -1)[:, YIELDS].numpy(), sounds
 
 
@@ -92,7 +91,7 @@ def decided(pause: Pause, yields: Floats, sound: float, complete: float | None) 
         if after == JUDGED_AFTER:
             heard.sounds_complete = sound
         if after == READ_AFTER and complete is not None:
-            heard.words = Words(complete, pause.text.rstrip().endswith("?"))
+            heard.words_complete = complete
         window = pause.noticed + after
         pause_samples = (window + 1) * VAD_WINDOW_SAMPLES - pause.spoke_until
         over = heard.probability(float(forecast), pause_samples / LISTEN_RATE_HZ)

@@ -24,13 +24,13 @@ Random = np.random.Generator
 
 # What is heard while we speak: how often, and which class of nn.judges.FLOOR it is.
 OVER_US: Final = {
-    "interruptions": (0.27, "takes_floor"),
-    "questions": (0.12, "takes_floor"),
-    "backchannels": (0.32, "listens"),
+    "interruptions": (0.25, "takes_floor"),
+    "questions": (0.1, "takes_floor"),
+    "backchannels": (0.28, "listens"),
     "noise": (0.06, "noise_or_echo"),
     "echo": (0.12, "noise_or_echo"),
-    "asides": (0.06, "elsewhere"),
-    "broadcasts": (0.05, "elsewhere"),
+    "asides": (0.1, "elsewhere"),
+    "broadcasts": (0.09, "elsewhere"),
 }
 CUTS_S: Final = (0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.9, 1.0, 1.15, 1.3)
 CUTS: Final = 3  # of one sound

@@ -95,7 +95,7 @@ class PiperBank:
     def say(self, random: Random, kind: str, voice: float) -> tuple[str, Spoken]:
         choices = self._stored[kind]
         chosen = choices[int(random.integers(len(choices)))]
-        return chosen.text, _sized(Spoken(chosen.read(), chosen.marks), voice)
+        return chosen.text, sized(Spoken(chosen.read(), chosen.marks), voice)
 
     def own(self, random: Random) -> list[Samples]:
         """A few replies in our own voice, some cut short."""
@@ -107,7 +107,8 @@ class PiperBank:
         return sounds
 
 
-def _sized(spoken: Spoken, size: float) -> Spoken:
+def sized(spoken: Spoken, size: float) -> Spoken:
+    """As somebody larger or smaller would say it: pitch, formants and pace go up by `size`."""
     from_hz = LISTEN_RATE_HZ * size
     samples = soxr.resample(spoken.samples, from_hz, LISTEN_RATE_HZ, quality="HQ")
     marks = tuple((round(begin / size), round(end / size)) for begin, end in spoken.marks)
@@ -164,12 +165,18 @@ def _fill(
 
 def read_bank(folder: Path) -> PiperBank:
     """What is there of a bank."""
+    stored = read_stored(folder)
+    missing = {*BANK_SHARES, "own"} - set(stored)
+    assert not missing, f"nothing of {missing} in {folder}"
+    return PiperBank(stored)
+
+
+def read_stored(folder: Path) -> dict[str, list[Stored]]:
+    """The readings of a folder, by kind."""
     stored: dict[str, list[Stored]] = {}
     for path in sorted(folder.glob("*.json")):
         about = json.loads(path.read_text("utf-8"))
         marks = tuple((int(begin), int(end)) for begin, end in about["marks"])
         kind = path.stem.split("-")[0]
         stored.setdefault(kind, []).append(Stored(path.with_suffix(".wav"), about["text"], marks))
-    missing = {*BANK_SHARES, "own"} - set(stored)
-    assert not missing, f"nothing of {missing} in {folder}"
-    return PiperBank(stored)
+    return stored

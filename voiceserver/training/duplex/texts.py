@@ -40,14 +40,14 @@ def drawn_text(random: Random, kind: str, replies: Sequence[Reply]) -> str:
         return _chosen(random, given)
     match kind:
         case "questions":
-            return marked(random, _question(random))
+            return marked(random, drawn_question(random))
         case "long_turns":
             sentences = [marked(random, _statement(random, replies)) for _ in range(2)]
-            return " | ".join([*sentences, marked(random, _question(random))])
+            return " | ".join([*sentences, marked(random, drawn_question(random))])
         case "interruptions":
             if random.random() < 0.25:
                 return _chosen(random, LITTLE_INTERRUPTIONS)
-            asked = _question(random)
+            asked = drawn_question(random)
             return _chosen(random, TAKING_THE_FLOOR).format(asked[0].lower() + asked[1:])
         case "broadcasts":
             return " ".join(_statement(random, replies) for _ in range(3))
@@ -66,7 +66,8 @@ def marked(random: Random, text: str) -> str:
     return " ".join(words)
 
 
-def _question(random: Random) -> str:
+def drawn_question(random: Random) -> str:
+    """A question or request, without marks."""
     return sample_prompts(1, int(random.integers(1 << 31)))[0]
 
 
