@@ -72,6 +72,18 @@ def test_a_listener_who_goes_on_after_a_moment_is_doubted_again() -> None:
     assert interrupted(call)
 
 
+@pytest.mark.parametrize("gap", [5, 6, 7])
+def test_what_was_surely_none_is_judged_anew_when_they_go_on(gap: int) -> None:
+    call = speaking(judge=0.005)
+    call.hear("d" * 11 + "." * gap)
+    assert goes_on(call)
+    call.judge_is_slow = True
+    before = len(call.passed_on())
+    call.hear("d" * 4)
+    call.reply(2)
+    assert len(call.passed_on()) == before, "the old answer does not end the new doubt"
+
+
 def test_the_sound_is_judged_from_its_first_consonant_on() -> None:
     call = speaking()
     call.hear("d" * 11)

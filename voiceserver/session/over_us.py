@@ -84,8 +84,8 @@ class SoundOverUs:
             if self._evidence == 0.0:
                 self.onset_sample = window.end_sample - VAD_WINDOW_SAMPLES
                 self._judged = None
-            elif window.end_sample - self.voiced_until > QUIET_SAMPLES:
-                self._dismissed = False  # "All right," might have been all, and was not
+            elif self._dismissed and window.end_sample - self.voiced_until > QUIET_SAMPLES:
+                self._dismissed, self._judged = False, None  # "All right," was not all
             self._evidence = min(self._evidence + 1.0, SOUND_WINDOWS)
             self.voiced_until = window.end_sample
         else:
