@@ -188,7 +188,7 @@ class EngineConfig:
     device: str = "auto"  # one of DEVICES
     thinker: ThinkerConfig | None = None  # None: the model's own
     thinker_folder: Path | None = None  # with a language model that writes the replies instead
-    turn_taking: TurnTakingName = "smart-turn"
+    turn_taking: TurnTakingName = "duplex"
 
 
 @dataclass(frozen=True)

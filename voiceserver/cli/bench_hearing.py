@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from voiceserver.cli.options import Json, progress
+from voiceserver.config import TURN_TAKING, EngineConfig
 
 
 def add_to(app: typer.Typer) -> None:
@@ -14,7 +15,9 @@ def add_to(app: typer.Typer) -> None:
 
 def echo(
     scenes: int = typer.Option(20, min=1, help="Rooms for each level of the echo."),
-    turn_taking: str = typer.Option("smart-turn", help="smart-turn, duplex or energy."),
+    turn_taking: str = typer.Option(
+        EngineConfig.turn_taking, help=f"One of {', '.join(TURN_TAKING)}."
+    ),
     as_json: Json = False,
 ) -> None:
     """Does our own voice from a loudspeaker interrupt us, and can the user? Simulated calls."""

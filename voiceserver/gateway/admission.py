@@ -17,7 +17,7 @@ from voiceserver.gateway.state import GatewayState
 log = logging.getLogger("voiceserver.gateway")
 
 _POLL_S = 0.02
-_PATIENCE_POLLS = 15  # 0.3 s
+_PATIENCE_POLLS = 50  # a second: the machine may be busy
 
 AnyLine = TypeVar("AnyLine", bound=Line)
 
