@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Literal
 
 Part = Literal["training", "held_out"]
@@ -38,5 +39,10 @@ def prompts() -> tuple[str, ...]:
 
 
 def _lines(name: str) -> tuple[str, ...]:
-    text = files(__package__).joinpath("texts", f"{name}.txt").read_text(encoding="utf-8")
-    return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
+    return read_lines(files(__package__).joinpath("texts", f"{name}.txt"))
+
+
+def read_lines(file: Traversable) -> tuple[str, ...]:
+    """The texts of a file, without its comments."""
+    told = file.read_text(encoding="utf-8")
+    return tuple(line for line in told.splitlines() if line and not line.startswith("#"))

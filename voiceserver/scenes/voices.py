@@ -58,8 +58,11 @@ def voices(part: Part) -> tuple[Voice, ...]:
 
 def speak(text: str, voice: Voice) -> Spoken:
     """The text at LISTEN_RATE_HZ; its marks are spans of samples between two words."""
-    spoken = speak_marked(text, voice.base)
-    from_hz = RATE_HZ * voice.pitch
+    return heard_at(speak_marked(text, voice.base), RATE_HZ * voice.pitch)
+
+
+def heard_at(spoken: Spoken, from_hz: float) -> Spoken:
+    """Speech of a rate at LISTEN_RATE_HZ. A higher one makes the speaker smaller and faster."""
     samples = soxr.resample(spoken.samples, from_hz, LISTEN_RATE_HZ, quality="HQ")
     scale = LISTEN_RATE_HZ / from_hz
     marks = tuple((round(begin * scale), round(end * scale)) for begin, end in spoken.marks)

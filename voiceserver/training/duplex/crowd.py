@@ -15,12 +15,11 @@ from typing import Final
 
 import numpy as np
 import soundfile as sf
-import soxr
 
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.scenes.kokoro import RATE_HZ, Spoken, Style, synthesize
-from voiceserver.scenes.voices import BASES
-from voiceserver.training.duplex.speech import Stored, read_stored, sized
+from voiceserver.scenes.voices import BASES, heard_at
+from voiceserver.training.duplex.speech import Stored, read_stored
 from voiceserver.training.duplex.texts import drawn_text
 from voiceserver.training.replies import Reply
 
@@ -57,11 +56,7 @@ class Speaker:
 
     def read(self, text: str) -> Spoken:
         """The text, which may have marks, at LISTEN_RATE_HZ."""
-        spoken = synthesize(text, self._style, self.speed)
-        samples = soxr.resample(spoken.samples, RATE_HZ, LISTEN_RATE_HZ, quality="HQ")
-        scale = LISTEN_RATE_HZ / RATE_HZ
-        marks = tuple((round(begin * scale), round(end * scale)) for begin, end in spoken.marks)
-        return Spoken(np.asarray(samples, np.float32), marks)
+        return heard_at(synthesize(text, self._style, self.speed), RATE_HZ)
 
     def _style(self, style: Callable[[str], Style]) -> Style:
         styles = np.stack([style(name) for name in STYLES])  # [styles, 1, 256]
@@ -94,7 +89,7 @@ class Crowd:
         speaker, size = voice
         choices = self._speakers[speaker][kind]
         chosen = choices[int(random.integers(len(choices)))]
-        return chosen.text, sized(Spoken(chosen.read(), chosen.marks), size)
+        return chosen.text, heard_at(Spoken(chosen.read(), chosen.marks), LISTEN_RATE_HZ * size)
 
 
 def crowd_readings(speakers: int) -> int:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from voiceserver.scenes.kokoro import Spoken, UserVoice
-from voiceserver.scenes.texts import texts
+from voiceserver.scenes.texts import read_lines, texts
 from voiceserver.scenes.voices import Voice, speak
 
 Random = np.random.Generator
@@ -48,5 +48,4 @@ def development_texts(kind: str) -> tuple[str, ...]:
     """Texts of a kind; fillers are those of everybody."""
     if kind not in OF_THEIR_OWN:
         return texts(kind, "training")
-    told = files(__package__).joinpath(f"development_{kind}.txt").read_text(encoding="utf-8")
-    return tuple(line for line in told.splitlines() if line and not line.startswith("#"))
+    return read_lines(files(__package__).joinpath(f"development_{kind}.txt"))

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import soxr
 from numpy.typing import NDArray
 
 from voiceserver.audio.pronunciation import PUNCTUATION, SENTENCE_STOP, SPACE, Word, pronounce
-from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.nn.hifigan import HOP_SAMPLES, SAMPLE_RATE_HZ
 from voiceserver.scenes.kokoro import Spoken
+from voiceserver.scenes.voices import heard_at
 from voiceserver.training.teacher import DURATION_OUTPUT, PAD
 
 Samples = NDArray[np.float32]
@@ -77,7 +76,8 @@ class PiperSpeaker:
             spans += [(begin + length, end + length) for begin, end in gaps]
             pieces.append(samples)
             length += len(samples)
-        return _at_listening_rate(np.concatenate(pieces), sorted(spans), manner.size)
+        spoken = Spoken(np.concatenate(pieces), tuple(sorted(spans)))
+        return heard_at(spoken, SAMPLE_RATE_HZ * manner.size)
 
     def _sentence(
         self, words: Sequence[Word], marked: set[int], manner: Manner
@@ -130,11 +130,3 @@ def _trimmed(sound: Samples, spans: Sequence[Span]) -> tuple[Samples, list[Span]
     loud = np.flatnonzero(np.abs(sound) > QUIET * peak)
     first, end = int(loud[0]), int(loud[-1]) + 1
     return sound[first:end] * np.float32(PEAK / peak), [(b - first, e - first) for b, e in spans]
-
-
-def _at_listening_rate(sound: Samples, spans: Sequence[Span], size: float) -> Spoken:
-    from_hz = SAMPLE_RATE_HZ * size
-    samples = np.asarray(soxr.resample(sound, from_hz, LISTEN_RATE_HZ, quality="HQ"), np.float32)
-    scale = LISTEN_RATE_HZ / from_hz
-    marks = tuple((round(begin * scale), round(end * scale)) for begin, end in spans)
-    return Spoken(samples, marks)

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-import soxr
 
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.scenes.kokoro import Spoken, is_spoken
 from voiceserver.scenes.texts import KINDS, Part, texts
-from voiceserver.scenes.voices import Voice, speak, voices
+from voiceserver.scenes.voices import Voice, heard_at, speak, voices
 from voiceserver.training.duplex.piper import Manner, PiperSpeaker, Samples
 from voiceserver.training.duplex.texts import drawn_text
 from voiceserver.training.replies import Reply
@@ -95,7 +94,7 @@ class PiperBank:
     def say(self, random: Random, kind: str, voice: float) -> tuple[str, Spoken]:
         choices = self._stored[kind]
         chosen = choices[int(random.integers(len(choices)))]
-        return chosen.text, sized(Spoken(chosen.read(), chosen.marks), voice)
+        return chosen.text, heard_at(Spoken(chosen.read(), chosen.marks), LISTEN_RATE_HZ * voice)
 
     def own(self, random: Random) -> list[Samples]:
         """A few replies in our own voice, some cut short."""
@@ -105,14 +104,6 @@ class PiperBank:
             most = round(random.uniform(*OWN_SECONDS) * LISTEN_RATE_HZ)
             sounds.append(stored[int(number)].read()[:most])
         return sounds
-
-
-def sized(spoken: Spoken, size: float) -> Spoken:
-    """As somebody larger or smaller would say it: pitch, formants and pace go up by `size`."""
-    from_hz = LISTEN_RATE_HZ * size
-    samples = soxr.resample(spoken.samples, from_hz, LISTEN_RATE_HZ, quality="HQ")
-    marks = tuple((round(begin / size), round(end / size)) for begin, end in spoken.marks)
-    return Spoken(np.asarray(samples, np.float32), marks)
 
 
 def bank_size(readings: int) -> int:

@@ -21,7 +21,7 @@ from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage
 from voiceserver.engine.nano.thinker import SmolThinker
 from voiceserver.nn.judges import ENDS
-from voiceserver.scenes.texts import Part, texts
+from voiceserver.scenes.texts import Part, read_lines, texts
 from voiceserver.training.duplex.judging import Judged
 from voiceserver.training.duplex.texts import drawn_question, marked
 from voiceserver.training.replies import Reply
@@ -39,8 +39,7 @@ def turns(part: Part, random: Random) -> list[str]:
     scenes = [*texts("questions", part), *texts("long_turns", part), *texts("interruptions", part)]
     if part == "held_out":
         return scenes
-    told = files(__package__).joinpath("spoken_turns.txt").read_text(encoding="utf-8")
-    spoken = [line for line in told.splitlines() if line and not line.startswith("#")]
+    spoken = read_lines(files(__package__).joinpath("spoken_turns.txt"))
     drawn = [marked(random, drawn_question(random)) for _ in range(DRAWN)]
     return [*scenes, *spoken, *spoken, *drawn]
 
