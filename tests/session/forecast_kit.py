@@ -33,6 +33,9 @@ SIGNS: dict[str, tuple[bool, str, float]] = {
     "d": (True, "interrupts", 0.4),  # doubtful
     "e": (True, "interrupts", 0.4),  # the same, and it is our own voice
     "l": (True, "interrupts", 0.6),  # likely
+    "L": (False, "interrupts", 0.2),  # loud, but no voice to the VAD
+    "E": (False, "interrupts", 0.2),  # the same, and it is our own voice
+    "q": (False, "interrupts", 0.2),  # the same, but faint
     "b": (True, "backchannels", 0.9),
     "n": (True, "elsewhere", 0.9),
     "m": (False, "goes_on", 0.9),  # a pause in which we should say "mm-hm"
@@ -49,7 +52,8 @@ def activity(sign: str, end_sample: int) -> m.SpeechActivity:
         float(name == ("backchannel" if sign == "m" else "silent")) for name in OWN_FORECAST
     )
     level, voice = (-22.0, 0.95) if voiced else (-75.0, 0.01)
-    echo = 0.9 if sign == "e" else 0.0
+    level = {"L": -22.0, "E": -22.0, "q": -50.0}.get(sign, level)
+    echo = 0.9 if sign in "eE" else 0.0
     return m.SpeechActivity("s", end_sample, voice, level, echo, Forecast(user, own))
 
 

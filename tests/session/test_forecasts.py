@@ -123,11 +123,12 @@ def test_what_is_no_interruption_changes_nothing(sound: str) -> None:
 
 def test_in_doubt_nothing_is_passed_on_and_nothing_is_lost_when_it_was_nothing() -> None:
     call = speaking()
+    call.judge = 0.001
     call.hear("dd")
     before = call.passed_on()
     call.reply(4)
     assert call.passed_on() == before
-    call.hear("bbbb")
+    call.hear("b" * 9)
     assert call.passed_on() == frames(call)
     call.reply(2)
     call.end_reply()
@@ -227,12 +228,13 @@ def test_an_engine_lost_in_doubt_ends_the_reply_and_the_doubt() -> None:
 
 def test_in_doubt_the_clock_of_what_was_heard_stands_still_once_the_client_runs_dry() -> None:
     call = speaking()
+    call.judge = 0.001
     call.hear("dd")
     call.reply(3)
     call.due_s.clear()  # no timer comes
     call.now_s += 1.2  # longer than all that was sent
     assert call.session.speaker.playout.heard_s(call.now_s) == pytest.approx(12 * FRAME_S)
-    call.hear("bbbb")
+    call.hear("b" * 9)
     assert call.session.speaker.playout.heard_s(call.now_s) == pytest.approx(12 * FRAME_S)
     assert call.session.speaker.playout.unheard_s(call.now_s) >= 3 * FRAME_S
     assert not any(audio.late for audio in call.noticed(n.ReplyAudio)), "it was no engine's delay"

@@ -59,7 +59,7 @@ def test_who_goes_on_over_our_voice_is_heard() -> None:
 
 
 def test_a_listener_who_goes_on_after_a_moment_is_doubted_again() -> None:
-    call = speaking(judge=0.05)
+    call = speaking(judge=0.03)
     call.hear("d" * 12 + "." * 6)
     assert len(call.passed_on()) == 9
     call.reply(2)
@@ -70,6 +70,22 @@ def test_a_listener_who_goes_on_after_a_moment_is_doubted_again() -> None:
     call.judge = 0.95
     call.hear("d" * 9)
     assert interrupted(call)
+
+
+@pytest.mark.parametrize("goes_on_talking", [True, False])
+def test_who_may_only_draw_breath_is_waited_for(goes_on_talking: bool) -> None:
+    call = speaking(judge=0.2)
+    call.hear("d" * 12 + "." * 8)
+    call.reply(2)
+    assert len(call.passed_on()) == 9, "it is still doubted"
+    if not goes_on_talking:
+        call.hear("." * 3)
+        assert len(call.passed_on()) == 11
+        return
+    call.judge = 0.95
+    call.hear("d" * 5)
+    assert interrupted(call)
+    assert len(call.passed_on()) == 9, "nothing was heard in between"
 
 
 @pytest.mark.parametrize("gap", [5, 6, 7])
@@ -107,7 +123,7 @@ def test_a_sound_that_is_over_is_whatever_is_likelier(judge: float, stops: bool)
     call.hear("d" * 13)
     assert not call.noticed(n.ReplyDone)
     assert len(call.noticed(n.SpeechStarted)) == 1, "the turn before"
-    call.hear("." * 8)
+    call.hear("." * 11)
     assert interrupted(call) == stops
     assert stops or goes_on(call)
 
@@ -133,6 +149,23 @@ def test_nobody_listens_to_a_television_for_ever() -> None:
     call.hear("d" * 400)
     last = call.told(m.JudgeFloor)[-1]
     assert last.end_sample - last.start_sample <= LONGEST_JUDGED_SAMPLES + 1600
+
+
+@pytest.mark.parametrize("judge", [None, 0.3])
+def test_where_nobody_judges_an_unlikely_interruption_is_none(judge: float | None) -> None:
+    call = speaking(judge)
+    call.hear("d" * 11 + "b" * 4)
+    assert goes_on(call) == (judge is None)
+
+
+@pytest.mark.parametrize("echo", [False, True])
+def test_a_loud_sound_is_judged_though_the_vad_hears_no_voice(echo: bool) -> None:
+    call = speaking(judge=0.95)
+    call.hear("E" * 12 if echo else "L" * 12)
+    assert interrupted(call) != echo
+    call = speaking(judge=0.95)
+    call.hear("q" * 40)
+    assert not call.told(m.JudgeFloor), "it is too faint"
 
 
 @pytest.mark.parametrize(("sound", "stops"), [("l", True), ("d", False)])

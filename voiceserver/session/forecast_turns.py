@@ -7,6 +7,7 @@ activity and smart-turn.
 
 from __future__ import annotations
 
+from voiceserver.audio.noise_floor import NoiseFloor
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 from voiceserver.engine.messages import SpeechActivity
@@ -20,7 +21,10 @@ from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)
 JUDGED_PAUSE_SAMPLES = to_samples(64)  # as in the judge's training
-YIELDS_WINDOWS = 3
+YIELDS_WINDOWS = 2
+# Over our voice a sound so far over the room's noise may be the user's, whatever the VAD says: it
+# misses some voices there for a second.
+LOUD_DB, FIRST_FLOOR_DBFS = 18.0, -60.0
 # When to say "mm-hm": wanted so much, so far into a turn, and so long after the last one.
 LISTENED = 0.5
 FIRST_LISTENED_SAMPLES, NEXT_LISTENED_SAMPLES = to_samples(4000), to_samples(6000)
@@ -35,6 +39,8 @@ class ForecastDetector(TurnDetector):
     def __init__(self, settings: TurnSettings, from_sample: int = 0) -> None:
         super().__init__(settings, from_sample)
         self._listened_sample = from_sample - NEXT_LISTENED_SAMPLES  # when we last said "mm-hm"
+        self._floor = NoiseFloor(FIRST_FLOOR_DBFS)
+        self._loud = False  # the newest window, for this room and user
 
     def _rest(self, from_sample: int) -> None:
         super()._rest(from_sample)
@@ -45,6 +51,8 @@ class ForecastDetector(TurnDetector):
 
     def hear(self, window: SpeechActivity, *, assistant_audible: bool) -> list[TurnEvent]:
         self._forecast = window.forecast
+        over_db = self._floor.over_db(window.level_dbfs)
+        self._loud = over_db >= LOUD_DB and window.level_dbfs >= self._faintest_dbfs()
         events = super().hear(window, assistant_audible=assistant_audible)
         if window.forecast is not None and self._speaking:
             events += self._maybe_listened(window.forecast, window.end_sample)
@@ -68,7 +76,9 @@ class ForecastDetector(TurnDetector):
         """A window while the assistant's voice is in the room."""
         # Who "goes on" while we take ourselves for audible does so because the policy does not.
         interrupts = forecast.user[_INTERRUPTS] + forecast.user[_GOES_ON]
-        return self._translated(self._over_us.hear(window, interrupts), window.end_sample)
+        return self._translated(
+            self._over_us.hear(window, interrupts, self._loud), window.end_sample
+        )
 
     def floor_judged(self, probability: float | None, now_sample: int) -> list[TurnEvent]:
         """Take the answer to an AskFloor. None: nobody can tell."""

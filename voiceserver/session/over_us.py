@@ -17,16 +17,19 @@ from voiceserver.session.turns import ECHO_LIKENESS
 # judge does not object); it may be one; it is none (windows with voice). If nobody judges in time,
 # the likelier is taken.
 SURE, SURE_WINDOWS = 0.9, 2
-DOUBTFUL, DOUBTFUL_WINDOWS = 0.3, 2
+DOUBTFUL, DOUBTFUL_WINDOWS = 0.2, 2
 UNLIKELY, UNLIKELY_WINDOWS = 0.1, 4
+WORTH_JUDGING = 0.04
 LIKELIER, LONGEST_DOUBT_SAMPLES = 0.5, to_samples(1100)
 # The judge's probability: it is an interruption, though the sound goes on; it is one, now that the
 # sound is over; it is none so far. See the card of models/duplex_nano for what these do.
 SURELY_TAKES_FLOOR, TAKES_FLOOR, LISTENS = 0.8, 0.4, 0.01
+UNSURE = 0.05  # from here on, somebody who has stopped may only draw breath
 FIRST_JUDGED_SAMPLES, JUDGED_AGAIN_SAMPLES = to_samples(320), to_samples(128)
 LONGEST_JUDGED_SAMPLES = to_samples(4000)  # who has not interrupted by then is no user
 # Words are read when the sound has been over for so long, or has gone on for so long.
 QUIET_SAMPLES, LONG_SOUND_SAMPLES = to_samples(128), to_samples(640)
+BREATH_SAMPLES = to_samples(320)
 HEARD_BEFORE_SAMPLES = to_samples(100)  # the first consonant is no voice yet
 SOUND_WINDOWS = 8.0  # a gap of a quarter second ends a sound
 OURS_WINDOWS = 3  # in a row, with voice: the sound that raised a doubt is our own voice
@@ -57,10 +60,13 @@ class SoundOverUs:
         self._has_judge = True  # until it says that it is none
         self._words_asked = False  # in this doubt
 
-    def hear(self, window: SpeechActivity, interrupts: float) -> list[OverUsEvent]:
-        """The next window; `interrupts` is the policy's probability of an interruption."""
+    def hear(self, window: SpeechActivity, interrupts: float, loud: bool) -> list[OverUsEvent]:
+        """The next window; `interrupts` is the policy's probability of an interruption.
+
+        `loud`: it counts as voice though the VAD hears none.
+        """
         self._heard_until = window.end_sample
-        self._note_sound(window)
+        self._note_sound(window, loud or window.probability >= self._threshold)
         interrupts = interrupts if self._evidence else 0.0
         if self._evidence == 0.0 and self.doubted_at is None:
             self._expected = 0.0
@@ -74,14 +80,13 @@ class SoundOverUs:
         events = self._maybe_doubt() if self.doubted_at is None else self._settle(self.doubted_at)
         return events or self._maybe_ask()
 
-    def _note_sound(self, window: SpeechActivity) -> None:
+    def _note_sound(self, window: SpeechActivity, voiced: bool) -> None:
         """Remember where the sound under way began; a gap between syllables does not end it."""
         is_ours = window.echo_likeness >= ECHO_LIKENESS
-        voiced = window.probability >= self._threshold
         if voiced:
             self._ours = self._ours + 1 if is_ours else 0
         if voiced and not is_ours:
-            if self._evidence == 0.0:
+            if self._evidence == 0.0 and self.doubted_at is None:
                 self.onset_sample = window.end_sample - VAD_WINDOW_SAMPLES
                 self._judged = None
             elif self._dismissed and window.end_sample - self.voiced_until > QUIET_SAMPLES:
@@ -97,6 +102,9 @@ class SoundOverUs:
     def _maybe_doubt(self) -> list[OverUsEvent]:
         if self._doubtful < DOUBTFUL_WINDOWS or self._dismissed:
             return []
+        return self._doubt()
+
+    def _doubt(self) -> list[OverUsEvent]:
         self.doubted_at, self._words_asked = self._heard_until, False
         return [Doubted()]
 
@@ -108,7 +116,8 @@ class SoundOverUs:
             return [TakesFloor() if self._likely else self._dismiss()]
         if self._asked_until is not None:
             return []
-        return [self._dismiss()] if self._unlikely >= UNLIKELY_WINDOWS else self._decide()
+        unlikely = self._unlikely >= UNLIKELY_WINDOWS and not self._has_judge
+        return [self._dismiss()] if unlikely else self._decide()
 
     def _dismiss(self) -> Dismissed:
         self.doubted_at, self._dismissed = None, True
@@ -128,8 +137,12 @@ class SoundOverUs:
         return self._judged >= TAKES_FLOOR
 
     @property
+    def _quiet_samples(self) -> int:
+        return self._heard_until - self.voiced_until
+
+    @property
     def _quiet(self) -> bool:
-        return self._heard_until - self.voiced_until >= QUIET_SAMPLES
+        return self._quiet_samples >= QUIET_SAMPLES
 
     @property
     def _whole(self) -> bool:
@@ -146,7 +159,7 @@ class SoundOverUs:
             long = sound_samples >= LONG_SOUND_SAMPLES and not self._words_asked
             return [self._ask(AskWords)] if self.doubted_at and (long or self._quiet) else []
         sounds = self._evidence > 0.0 or self.doubted_at is not None
-        possible = sounds and self._expected >= UNLIKELY
+        possible = sounds and self._expected >= WORTH_JUDGING
         if not possible or self._whole or sound_samples > LONGEST_JUDGED_SAMPLES:
             return []
         begun = sound_samples >= FIRST_JUDGED_SAMPLES or self._quiet
@@ -179,10 +192,12 @@ class SoundOverUs:
         if self._judged >= SURELY_TAKES_FLOOR:
             return [TakesFloor()]
         if self.doubted_at is None:
-            return []
-        if self._whole:
+            return self._doubt() if self._judged >= TAKES_FLOOR and self._evidence else []
+        if self._judged <= LISTENS or (self._whole and self._judged < UNSURE):
+            return [self._dismiss()]
+        if self._whole and self._quiet_samples >= BREATH_SAMPLES:
             return [TakesFloor() if self._likely else self._dismiss()]
-        return [self._dismiss()] if self._judged <= LISTENS else []
+        return []
 
     def told(self, text: str | None, ours: str) -> list[OverUsEvent]:
         """Take the answer to an AskWords (None: it could not be read), and what we are saying."""

@@ -16,7 +16,7 @@ POLICY_WEIGHT: Final = 0.8
 SOUND_WEIGHT: Final = 0.8
 WORDS_WEIGHT: Final = 1.0
 IMPATIENCE_PER_S, PATIENCE_S = 2.5, 0.5  # who has been silent so long will hardly go on
-AT_FIRST: Final = -1.25  # a silence is a pause rather than an end
+AT_FIRST: Final = -1.1  # a silence is a pause rather than an end
 SUREST: Final = 1e-3  # no witness is believed beyond this, or its opposite
 
 

@@ -163,14 +163,16 @@ class TurnDetector:
         usual = self._usual_dbfs if self._usual_dbfs is not None else window.level_dbfs
         self._usual_dbfs = usual + LEVEL_MEMORY * (window.level_dbfs - usual)
 
+    def _faintest_dbfs(self) -> float:
+        """So loud the user's own voice is at least while the assistant's is in the room."""
+        if self._usual_dbfs is None:
+            return FIRST_INTERRUPTION_DBFS
+        wanted_dbfs = self._usual_dbfs - UNDER_USUAL_DB
+        return max(FAINTEST_INTERRUPTION_DBFS, min(wanted_dbfs, LOUDEST_INTERRUPTION_DBFS))
+
     def _interrupting_weight(self, window: SpeechActivity) -> float:
         """How much this window may be the user's own voice while the assistant's is in the room."""
-        least_dbfs = FIRST_INTERRUPTION_DBFS
-        if self._usual_dbfs is not None:
-            wanted_dbfs = self._usual_dbfs - UNDER_USUAL_DB
-            least_dbfs = max(
-                FAINTEST_INTERRUPTION_DBFS, min(wanted_dbfs, LOUDEST_INTERRUPTION_DBFS)
-            )
+        least_dbfs = self._faintest_dbfs()
         if window.echo_likeness >= ECHO_LIKENESS or window.level_dbfs < least_dbfs:
             return 0.0
         clear = window.probability >= CLEAR_VOICE and window.level_dbfs >= least_dbfs + CLEAR_DB

@@ -7,17 +7,16 @@ A window well above the running noise floor is speech, half a second of silence 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from voiceserver.audio.noise_floor import NoiseFloor
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.engine.family import Samples, Window
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 
 ABOVE_FLOOR_DB: Final = 12.0
 QUIETEST_SPEECH_DBFS: Final = -55.0
-QUIETEST_FLOOR_DBFS: Final = -90.0  # digital silence says nothing of the room
-FLOOR_RISES_DB: Final = 0.06  # a window: about 2 dB a second; it falls at once
 SILENCE_WINDOWS: Final = round(0.5 * LISTEN_RATE_HZ / VAD_WINDOW_SAMPLES)
 INTERRUPTION_WINDOWS: Final = round(0.2 * LISTEN_RATE_HZ / VAD_WINDOW_SAMPLES)
 
@@ -26,15 +25,16 @@ INTERRUPTION_WINDOWS: Final = round(0.2 * LISTEN_RATE_HZ / VAD_WINDOW_SAMPLES)
 class _Room:
     """What a slot's microphone has heard."""
 
-    floor_dbfs: float = QUIETEST_SPEECH_DBFS - ABOVE_FLOOR_DB
+    floor: NoiseFloor = field(
+        default_factory=lambda: NoiseFloor(QUIETEST_SPEECH_DBFS - ABOVE_FLOOR_DB)
+    )
     loud: int = 0  # windows in a row
     quiet: int = SILENCE_WINDOWS
 
     def hear(self, level_dbfs: float) -> bool:
         """Take a window's level; whether it is loud."""
-        level = max(level_dbfs, QUIETEST_FLOOR_DBFS)
-        self.floor_dbfs = min(level, self.floor_dbfs + FLOOR_RISES_DB)
-        is_loud = level >= max(self.floor_dbfs + ABOVE_FLOOR_DB, QUIETEST_SPEECH_DBFS)
+        over_db = self.floor.over_db(level_dbfs)
+        is_loud = over_db >= ABOVE_FLOOR_DB and level_dbfs >= QUIETEST_SPEECH_DBFS
         self.loud, self.quiet = (self.loud + 1, 0) if is_loud else (0, self.quiet + 1)
         return is_loud
 

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage, EndReason
 from voiceserver.engine.nano.prompt import PromptWriter
-from voiceserver.engine.nano.sentence_end import SentenceEnd, Wording
+from voiceserver.engine.nano.wording import WordingJudge, WordingReader
 from voiceserver.engine.sampling import Sampling, draw
 from voiceserver.engine.text import TextStream
 from voiceserver.engine.thinking.thinker import Thinking
@@ -55,13 +55,13 @@ class SmolThinker:
     dialogue_chars = 6000  # about 1500 tokens: what two cores read without delay
 
     def __init__(
-        self, llama: Llama, tokenizer: Tokenizer, slots: int, wording: Wording | None = None
+        self, llama: Llama, tokenizer: Tokenizer, slots: int, wording: WordingJudge | None = None
     ) -> None:
         """`wording` judges whether users have said all."""
         self._llama = llama
         self._tokenizer = tokenizer
         self._prompts = PromptWriter(tokenizer)
-        self._sentence_end = SentenceEnd(tokenizer, self._prompts.end, wording) if wording else None
+        self._wording = WordingReader(tokenizer, self._prompts.end, wording) if wording else None
         # One row more than there are slots: it holds the usual system message, to be copied.
         rows, self._model_row = slots + 1, slots
         self._cache = KvCache(llama.config, rows, CONTEXT_TOKENS)
@@ -75,7 +75,7 @@ class SmolThinker:
 
     @classmethod
     def load(
-        cls, gguf_file: Path, cache: Path, slots: int, wording: Wording | None = None
+        cls, gguf_file: Path, cache: Path, slots: int, wording: WordingJudge | None = None
     ) -> SmolThinker:
         """The int8 model, converted into `cache` on the first start."""
         from voiceserver.nn import llama_weights
@@ -128,8 +128,8 @@ class SmolThinker:
         self._heads[slot] = len(self._prompts.head(task.dialogue, budget))
         self._ahead.pop(slot, None)
         said = None
-        if self._sentence_end:
-            said = self._sentence_end.said(task.dialogue, prompt, self._prompts.tail_tokens)
+        if self._wording:
+            said = self._wording.said(task.dialogue, prompt, self._prompts.tail_tokens)
         # The last word, or else the last token, is read in any case, for the logits after it.
         kept = self._reuse(slot, prompt[: (said or len(prompt)) - 1])
         stream, sampling = TextStream(self._tokenizer), Sampling(task.temperature, task.seed)
@@ -159,9 +159,9 @@ class SmolThinker:
         x = self._llama.read(self._cache, segments)  # [N, D]
         rows = [end - 1 for end in accumulate(len(segment.tokens) for segment in segments)]
         row = self._last_word(segments[-1]) if reading else None
-        if row is not None and self._sentence_end:
+        if row is not None and self._wording:
             logits = self._llama.predict(x[[*rows, row]])  # [segments + 1, V]
-            complete = self._sentence_end.probability(x[row], logits[-1])
+            complete = self._wording.probability(x[row], logits[-1])
             self._thoughts[reading[0]].complete = complete
         else:
             logits = self._llama.predict(x[rows])  # [segments, V]

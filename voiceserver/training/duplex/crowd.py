@@ -34,8 +34,8 @@ SIZES: Final = (0.84, 1.2)
 READINGS: Final = {
     "questions": 8,
     "long_turns": 2,
-    "interruptions": 3,
-    "backchannels": 3,
+    "interruptions": 6,
+    "backchannels": 4,
     "asides": 1,
     "fillers": 1,
     "broadcasts": 1,

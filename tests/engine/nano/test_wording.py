@@ -9,8 +9,8 @@ from voiceserver.assets import resolve
 from voiceserver.config import cache_folder, policy_folder
 from voiceserver.engine.family import Task
 from voiceserver.engine.messages import ChatMessage
-from voiceserver.engine.nano.sentence_end import SentenceEnd
 from voiceserver.engine.nano.thinker import SmolThinker
+from voiceserver.engine.nano.wording import WordingReader
 from voiceserver.nn import judges
 
 
@@ -80,7 +80,7 @@ def test_only_marks_that_end_a_sentence_count(thinker: SmolThinker) -> None:
     tokenizer = thinker._tokenizer
     message_end = tokenizer.token_to_id("<|im_end|>")
     assert message_end is not None
-    reader = SentenceEnd(tokenizer, message_end, lambda features: features[:, -1])
+    reader = WordingReader(tokenizer, message_end, lambda features: features[:, -1])
     state = torch.ones(4)
     for piece, ends in {
         "?": True,
@@ -98,7 +98,7 @@ def test_only_marks_that_end_a_sentence_count(thinker: SmolThinker) -> None:
 
 
 def test_how_large_a_state_is_does_not_matter(thinker: SmolThinker) -> None:
-    reader = SentenceEnd(thinker._tokenizer, 2, lambda features: features[:, 0])
+    reader = WordingReader(thinker._tokenizer, 2, lambda features: features[:, 0])
     state, logits = torch.randn(576), torch.zeros(thinker._tokenizer.get_vocab_size())
     small, large = (reader.features(scale * state, logits) for scale in (1.0, 100.0))
     assert torch.allclose(small, large, atol=1e-4)

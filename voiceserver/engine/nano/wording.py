@@ -24,13 +24,13 @@ _HALF = 0.5  # of a logit: of the size of the other features
 _PART_OF_A_SIGN = "\N{REPLACEMENT CHARACTER}"  # tokens are bytes
 
 
-Wording = Callable[[Tensor], Tensor]  # features [B, nn.judges.WORDING.features] -> [B]
+WordingJudge = Callable[[Tensor], Tensor]  # features [B, nn.judges.WORDING.features] -> [B]
 
 
-class SentenceEnd:
+class WordingReader:
     """Finds the user's last word in prompts, and judges by what the model makes of it."""
 
-    def __init__(self, tokenizer: Tokenizer, message_end: int, judge: Wording) -> None:
+    def __init__(self, tokenizer: Tokenizer, message_end: int, judge: WordingJudge) -> None:
         self._tokenizer = tokenizer
         self._judge = judge
         vocabulary: dict[str, int] = tokenizer.get_vocab()
