@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"kernels", "audio", "clock", "errors"},
     "engine": {"nn", "kernels", "audio", "assets", *BASE},
     "session": {
+        "audio.noise_floor",
         "engine.messages",
         "engine.tools",
         "engine.images",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from loop_bench import Bench, audio_s, kinds
 
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.engine.messages import ResponseEnded, TextDelta
-from voiceserver.engine.report import pcm16
 
 FRAME_S = 0.1
 
@@ -90,7 +90,7 @@ def test_sessions_out_of_step_are_gathered_where_that_saves_work(apart_s: float)
 
 def test_samples_out_of_range_become_valid_sound() -> None:
     samples = np.array([0.0, 2.0, -2.0, np.nan, np.inf], np.float32)
-    assert np.frombuffer(pcm16(samples), "<i2").tolist() == [0, 32767, -32767, 0, 32767]
+    assert np.frombuffer(to_pcm16(samples), "<i2").tolist() == [0, 32767, -32767, 0, 32767]
 
 
 def test_an_hour_of_speech_is_made_as_fast_as_it_is_heard() -> None:

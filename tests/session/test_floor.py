@@ -7,7 +7,7 @@ from forecast_kit import Call
 
 from voiceserver.engine import messages as m
 from voiceserver.session import notices as n
-from voiceserver.session.floor import takes_floor
+from voiceserver.session.turns.floor import takes_floor
 
 
 @pytest.mark.parametrize(

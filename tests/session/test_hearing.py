@@ -9,7 +9,7 @@ from forecast_kit import RATE_HZ, SEMANTIC, Call
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.engine import messages as m
 from voiceserver.session import notices as n
-from voiceserver.session.hearing import EARLY_SAMPLES, Hearing
+from voiceserver.session.listening.hearing import EARLY_SAMPLES, Hearing
 
 START, ONSET = 1600, 6400
 

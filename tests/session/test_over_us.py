@@ -9,7 +9,7 @@ from forecast_kit import Call
 
 from voiceserver.engine import messages as m
 from voiceserver.session import notices as n
-from voiceserver.session.over_us import LONGEST_DOUBT_SAMPLES, LONGEST_JUDGED_SAMPLES
+from voiceserver.session.turns.over_us import LONGEST_DOUBT_SAMPLES, LONGEST_JUDGED_SAMPLES
 
 LONGEST_DOUBT_WINDOWS = LONGEST_DOUBT_SAMPLES // 512 + 1
 

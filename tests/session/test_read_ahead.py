@@ -8,8 +8,8 @@ from forecast_kit import RATE_HZ, SEMANTIC, Call
 
 from voiceserver.engine import messages as m
 from voiceserver.session import notices as n
-from voiceserver.session.ear_events import InterimText
 from voiceserver.session.items import Item, Part
+from voiceserver.session.listening.events import InterimText
 from voiceserver.session.settings import TurnSettings
 
 

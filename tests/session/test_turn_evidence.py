@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voiceserver.engine import messages as m
 from voiceserver.session import notices as n
-from voiceserver.session.turn_evidence import TurnEvidence
+from voiceserver.session.turns.evidence import TurnEvidence
 
 probabilities = st.floats(0.0, 1.0)
 silences = st.floats(0.0, 3.0)

@@ -7,7 +7,8 @@ import pytest
 from voiceserver.clock import VAD_WINDOW_SAMPLES
 from voiceserver.engine.messages import SpeechActivity
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.turn_events import (
+from voiceserver.session.turns.detector import TurnDetector
+from voiceserver.session.turns.events import (
     AskTurnEnd,
     Began,
     Ended,
@@ -15,7 +16,6 @@ from voiceserver.session.turn_events import (
     Resumed,
     TurnEvent,
 )
-from voiceserver.session.turns import TurnDetector
 
 
 class Listening:

@@ -30,8 +30,8 @@ from voiceserver.scenes.channels import convolved, room
 from voiceserver.scenes.kokoro import RATE_HZ, VOICES, speak
 from voiceserver.scenes.noises import babble, bed, noise
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.turn_events import Began, Ended
-from voiceserver.session.turns import TurnDetector
+from voiceserver.session.turns.detector import TurnDetector
+from voiceserver.session.turns.events import Began, Ended
 
 Place = Literal["near", "far"]
 PLACES: tuple[Place, ...] = ("near", "far")

@@ -36,7 +36,7 @@ def dialogue(
     """Two of a SyncLLM talk to each other: turn-taking events, and their correlation with truth."""
     with _checkpoint(weights, random_weights, device, 160, 0) as (checkpoint, what):
         from voiceserver.assets import resolve
-        from voiceserver.bench import dialogue as bench
+        from voiceserver.bench.sync_llm import dialogue as bench
 
         vad = resolve("sync-llm", quiet=True, only=("vad",))["vad"]
         plan = bench.Plan(prompt, seconds, seed)
@@ -87,7 +87,7 @@ def _checkpoint(
 
     if device != "cuda":
         prepare_threads()  # before torch is imported
-    from voiceserver.bench.random_sync_llm import Sizes, write_folder
+    from voiceserver.bench.sync_llm.random_checkpoint import Sizes, write_folder
     from voiceserver.engine.mini_omni.device import device_of, precision_on
     from voiceserver.engine.sync_llm.checkpoint import load
     from voiceserver.engine.sync_llm.files import check_folder

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
+from voiceserver.audio.pcm16 import to_pcm16
 from voiceserver.clock import Clock
 from voiceserver.config import EngineConfig
 from voiceserver.engine.family import (
@@ -53,7 +54,7 @@ from voiceserver.engine.messages import (
 )
 from voiceserver.engine.pacing import Playout
 from voiceserver.engine.prepared import Prepared
-from voiceserver.engine.report import ended_message, heard_message, pcm16
+from voiceserver.engine.report import ended_message, heard_message
 from voiceserver.engine.slots import Slots
 from voiceserver.engine.talk_order import TalkOrder
 
@@ -277,7 +278,7 @@ class Loop:
                     if len(samples):
                         self._play(reply, piece)
                     if len(samples) or words:  # a first frame may only fill the voice's delays
-                        self._outbox.append(AudioDelta(*address, pcm16(samples), words))
+                        self._outbox.append(AudioDelta(*address, to_pcm16(samples), words))
                 case Ended():
                     self._outbox.append(ended_message(address, piece))
                     del self._replies[piece.slot]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from voiceserver.engine.family import Ended, FloorScore, Heard, Transcript, TurnScore, Window
 from voiceserver.engine.messages import (
     FloorJudged,
@@ -46,11 +44,3 @@ def ended_message(address: tuple[str, int, str], ended: Ended) -> ResponseEnded:
         calls=ended.calls,
         thinker_failure=ended.thinker_failure,
     )
-
-
-def pcm16(samples: np.ndarray) -> bytes:
-    """Float samples as int16 little-endian; clipped, and silent where not finite."""
-    if not np.isfinite(samples).all():
-        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    data: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
-    return data

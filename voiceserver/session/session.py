@@ -31,8 +31,8 @@ from voiceserver.session.answerer import Answerer
 from voiceserver.session.call_control import CallControl
 from voiceserver.session.continuous import ContinuousVoice, fitted
 from voiceserver.session.conversation import Conversation
-from voiceserver.session.ears import Ears
 from voiceserver.session.items import Item
+from voiceserver.session.listening.ears import Ears
 from voiceserver.session.served_tools import ServedTool
 from voiceserver.session.settings import ReplyOptions, SessionSettings
 from voiceserver.session.speaker import Speaker

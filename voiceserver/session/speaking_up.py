@@ -8,8 +8,8 @@ from itertools import cycle
 
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
-from voiceserver.session.ears import Ears
 from voiceserver.session.items import Item, spoken_by_user
+from voiceserver.session.listening.ears import Ears
 from voiceserver.session.speaker import Speaker
 from voiceserver.session.timing import TurnMarks, to_ms
 

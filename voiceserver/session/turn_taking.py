@@ -9,7 +9,9 @@ from voiceserver.engine.messages import AudioDelta, TextDelta
 from voiceserver.session import notices as n
 from voiceserver.session.answerer import Answerer
 from voiceserver.session.conversation import Conversation
-from voiceserver.session.ear_events import (
+from voiceserver.session.items import Item, spoken_by_user
+from voiceserver.session.listening.ears import Ears
+from voiceserver.session.listening.events import (
     Doubt,
     DoubtOver,
     EarEvent,
@@ -24,9 +26,7 @@ from voiceserver.session.ear_events import (
     TurnRead,
     UtteranceEvent,
 )
-from voiceserver.session.ears import Ears
-from voiceserver.session.hearing import Hearing
-from voiceserver.session.items import Item, spoken_by_user
+from voiceserver.session.listening.hearing import Hearing
 from voiceserver.session.reply import Reply
 from voiceserver.session.speaker import MOST_DOUBT_S, TIMER_ERROR_S, Speaker
 from voiceserver.session.speaking_up import SpeakingUp

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from voiceserver.assets import resolve
-from voiceserver.bench.random_sync_llm import Sizes, write_folder
+from voiceserver.bench.sync_llm.random_checkpoint import Sizes, write_folder
 from voiceserver.clock import FakeClock
 from voiceserver.config import EngineConfig
 from voiceserver.engine.loop import Loop

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from voiceserver.bench.random_sync_llm import Sizes, write_folder
+from voiceserver.bench.sync_llm.random_checkpoint import Sizes, write_folder
 from voiceserver.engine.sampling import Sampling
 from voiceserver.engine.sync_llm.context import Context
 from voiceserver.engine.sync_llm.steps import Steps, chosen

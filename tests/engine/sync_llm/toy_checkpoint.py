@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voiceserver.bench.random_sync_llm import unit_tokenizer
+from voiceserver.bench.sync_llm.random_checkpoint import unit_tokenizer
 from voiceserver.clock import FakeClock
 from voiceserver.engine.family import Samples
 from voiceserver.engine.sync_llm.checkpoint import Checkpoint, Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voiceserver.bench.random_sync_llm import write_folder
+from voiceserver.bench.sync_llm.random_checkpoint import write_folder
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from voiceserver.bench.random_sync_llm import Sizes, llama_config, llama_weights
+from voiceserver.bench.sync_llm.random_checkpoint import Sizes, llama_config, llama_weights
 from voiceserver.errors import AssetError
 from voiceserver.nn.mini_omni.errors import CacheFull
 from voiceserver.nn.sync_llm.backbone import Backbone, Segment

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from voiceserver.bench.random_sync_llm import Sizes, _drawn, vocoder_config
+from voiceserver.bench.sync_llm.random_checkpoint import Sizes, _drawn, vocoder_config
 from voiceserver.errors import AssetError
 from voiceserver.nn.sync_llm.vocoder import UnitHifiGan, VocoderShape, shapes
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.nn.duplex import DuplexPolicy
 from voiceserver.nn.judges import Judge
-from voiceserver.session.forecast_turns import SHORTEST_PAUSE_SAMPLES, YIELDS_WINDOWS
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.turn_evidence import TurnEvidence
+from voiceserver.session.turns.evidence import TurnEvidence
+from voiceserver.session.turns.forecast_detector import SHORTEST_PAUSE_SAMPLES, YIELDS_WINDOWS
 from voiceserver.training.duplex.labels import YIELDS
 from voiceserver.training.duplex.timelines import Call, Pause, Turn
 

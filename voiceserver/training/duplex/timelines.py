@@ -28,8 +28,8 @@ from voiceserver.scenes.speech import Speech
 from voiceserver.scenes.stage import Event, Stage, seconds, spoken_turn
 from voiceserver.scenes.texts import Part
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.turn_events import Began, Paused, Resumed, TurnEvent
-from voiceserver.session.turns import TurnDetector
+from voiceserver.session.turns.detector import TurnDetector
+from voiceserver.session.turns.events import Began, Paused, Resumed, TurnEvent
 from voiceserver.training.duplex.features import as_sent
 from voiceserver.training.duplex.speech import PiperBank
 

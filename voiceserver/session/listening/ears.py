@@ -21,8 +21,7 @@ from voiceserver.engine.messages import (
     UserAudio,
 )
 from voiceserver.errors import ClientError
-from voiceserver.session import turn_events as turns
-from voiceserver.session.ear_events import (
+from voiceserver.session.listening.events import (
     Doubt,
     DoubtOver,
     EarEvent,
@@ -36,16 +35,15 @@ from voiceserver.session.ear_events import (
     TurnOver,
     TurnRead,
 )
-from voiceserver.session.forecast_turns import ForecastDetector
-from voiceserver.session.hearing import EARLY_SAMPLES, SHOWN_SAMPLES, Hearing
-from voiceserver.session.questions import Questions
+from voiceserver.session.listening.hearing import EARLY_SAMPLES, SHOWN_SAMPLES, Hearing
+from voiceserver.session.listening.input_buffer import InputBuffer
+from voiceserver.session.listening.questions import Questions
 from voiceserver.session.settings import TurnSettings
-from voiceserver.session.timing import AudioClock, to_ms, to_samples
+from voiceserver.session.timing import AudioClock, to_samples
+from voiceserver.session.turns import events as turns
+from voiceserver.session.turns.forecast_detector import ForecastDetector
 
-SMALLEST_COMMIT_MS = 100
 _SAMPLE_BYTES = 2
-_FAINT_VOICE = 0.3  # VAD probability below which nobody spoke at all
-_PADDING_SAMPLES = to_samples(300)
 _WORTH_HOLDING_SAMPLES = to_samples(1200)  # of a pause; then a prepared answer costs too much
 
 
@@ -70,8 +68,7 @@ class Ears:
         self._questions = Questions(session_id, tell)
         self._detector = ForecastDetector(settings) if settings else None
         self._current: Hearing | None = None  # the turn being spoken
-        self._buffer_start = 0  # audio before this belongs to earlier turns
-        self._voice_span: tuple[int, int] | None = None  # voiced samples since _buffer_start
+        self._buffer = InputBuffer()
         self._listened_to = 0  # end of the newest VAD window
         self._connected = True
 
@@ -115,24 +112,13 @@ class Ears:
         return [TurnOver(hearing, by_voice=False), *self._if_read(hearing)]
 
     def _committed_buffer(self, now: int) -> Hearing:
-        if to_ms(now - self._buffer_start) < SMALLEST_COMMIT_MS:
-            raise ClientError(
-                f"Error committing input audio buffer: buffer too small. Expected at least "
-                f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has "
-                f"{to_ms(now - self._buffer_start)}ms of audio.",
-                code="input_audio_buffer_commit_empty",
-            )
-        start, end = self._buffer_start, now
-        all_listened_to = now - self._listened_to < _PADDING_SAMPLES
-        if self._voice_span is not None:
-            start = max(start, self._voice_span[0] - _PADDING_SAMPLES)
-            if all_listened_to:
-                end = min(end, self._voice_span[1] + _PADDING_SAMPLES)
+        committed = self._buffer.committed(now, self._listened_to)
+        start, end = committed.start_sample, committed.end_sample
         hearing = Hearing(self._new_id("item"), start, start, self._limits.utterance_s)
-        if self._voice_span is None and all_listened_to:
-            hearing.end_unspoken(end)
-        else:
+        if committed.spoken:
             hearing.end(end, end, self._questions.reading(hearing))
+        else:
+            hearing.end_unspoken(end)
         return hearing
 
     def clear(self) -> None:
@@ -144,7 +130,7 @@ class Ears:
         """Change how turns are found; a turn under way stays in the buffer."""
         if settings is None or self._detector is None:
             if self._current is not None:
-                self._buffer_start = self._current.start_sample
+                self._buffer.start_sample = self._current.start_sample
             self._forget_current()
             start = self.clock.received_samples
             self._detector = ForecastDetector(settings, start) if settings else None
@@ -174,10 +160,8 @@ class Ears:
         window = replace(window, end_sample=window.end_sample + self._questions.engine_zero)
         end = window.end_sample
         self._listened_to = max(self._listened_to, end)
-        if window.probability >= _FAINT_VOICE and end > self._buffer_start:
-            first = self._voice_span[0] if self._voice_span else end
-            self._voice_span = (first, end)
-        if self._detector is None or end <= self._buffer_start:
+        self._buffer.hear(window)
+        if self._detector is None or end <= self._buffer.start_sample:
             return []  # what was committed or cleared cannot begin a turn any more
         events: list[EarEvent] = []
         for event in self._detector.hear(window, assistant_audible=assistant_audible):
@@ -292,7 +276,7 @@ class Ears:
             case turns.Ended(spoke_until, end_sample):
                 self._current = None
                 hearing.end(spoke_until, end_sample, self._questions.reading(hearing))
-                self._buffer_from(end_sample)
+                self._buffer.restart(end_sample)
                 return [TurnOver(hearing, by_voice=True), *self._if_read(hearing)]
         return []
 
@@ -310,9 +294,6 @@ class Ears:
 
     def _start_over(self, sample: int) -> None:
         """Everything before this sample is past."""
-        self._buffer_from(sample)
+        self._buffer.restart(sample)
         if self._detector is not None:
             self._detector.restart(sample)
-
-    def _buffer_from(self, sample: int) -> None:
-        self._buffer_start, self._voice_span = sample, None

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from voiceserver.bench.turn_events import Events, correlations, events_of, joined, pearson
+from voiceserver.bench.sync_llm.turn_events import Events, correlations, events_of, joined, pearson
 
 
 def test_short_silences_are_part_of_an_ipu() -> None:

@@ -9,7 +9,7 @@ from voiceserver.clock import LISTEN_RATE_HZ, VAD_WINDOW_SAMPLES
 from voiceserver.engine.messages import SpeechActivity
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import to_samples
-from voiceserver.session.turn_events import AskTurnEnd, Began, Ended, Paused, Resumed, TurnEvent
+from voiceserver.session.turns.events import AskTurnEnd, Began, Ended, Paused, Resumed, TurnEvent
 
 ONSET_WINDOWS = 3  # 96 ms of voice begin a turn when nobody else speaks
 BARGE_IN_WINDOWS = 5  # 160 ms of voice interrupt the assistant; a cough is shorter

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from voiceserver.clock import VAD_WINDOW_SAMPLES
 from voiceserver.engine.messages import SpeechActivity
-from voiceserver.session.floor import takes_floor
 from voiceserver.session.timing import to_samples
-from voiceserver.session.turn_events import AskFloor, AskWords, Dismissed, Doubted
-from voiceserver.session.turns import ECHO_LIKENESS
+from voiceserver.session.turns.detector import ECHO_LIKENESS
+from voiceserver.session.turns.events import AskFloor, AskWords, Dismissed, Doubted
+from voiceserver.session.turns.floor import takes_floor
 
 # The policy's probability of an interruption: it is one, if in so many windows in a row (and the
 # judge does not object); it may be one; it is none (windows with voice). If nobody judges in time,

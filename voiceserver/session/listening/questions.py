@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voiceserver.engine.messages import JudgeFloor, PredictTurnEnd, Recognise, ToEngine
-from voiceserver.session.hearing import Ask, Hearing
+from voiceserver.session.listening.hearing import Ask, Hearing
 from voiceserver.session.timing import to_samples
 
 _JUDGED_SAMPLES = to_samples(8000)  # what smart-turn looks at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voiceserver.session.hearing import Hearing
+from voiceserver.session.listening.hearing import Hearing
 
 
 class EarEvent:

@@ -11,12 +11,12 @@ from voiceserver.audio.noise_floor import NoiseFloor
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.engine.forecast import OWN_FORECAST, USER_FORECAST, Forecast
 from voiceserver.engine.messages import SpeechActivity
-from voiceserver.session.over_us import OverUsEvent, SoundOverUs, TakesFloor
 from voiceserver.session.settings import TurnSettings
 from voiceserver.session.timing import to_samples
-from voiceserver.session.turn_events import AskTurnEnd, Began, Listened, TurnEvent
-from voiceserver.session.turn_evidence import TurnEvidence
-from voiceserver.session.turns import HANGOVER_SAMPLES, TurnDetector
+from voiceserver.session.turns.detector import HANGOVER_SAMPLES, TurnDetector
+from voiceserver.session.turns.events import AskTurnEnd, Began, Listened, TurnEvent
+from voiceserver.session.turns.evidence import TurnEvidence
+from voiceserver.session.turns.over_us import OverUsEvent, SoundOverUs, TakesFloor
 
 ELSEWHERE = 0.8  # a sound that is so surely not for us, or no turn, begins none
 SHORTEST_PAUSE_SAMPLES = to_samples(96)

@@ -10,8 +10,9 @@ import soundfile
 import torch
 
 from voiceserver.assets import resolve
-from voiceserver.bench import dialogue, loop
-from voiceserver.bench.random_sync_llm import Sizes, write_folder
+from voiceserver.bench import loop
+from voiceserver.bench.sync_llm import dialogue
+from voiceserver.bench.sync_llm.random_checkpoint import Sizes, write_folder
 from voiceserver.engine.sync_llm.checkpoint import Checkpoint, load
 from voiceserver.errors import AssetError
 

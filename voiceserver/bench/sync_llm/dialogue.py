@@ -17,7 +17,7 @@ import torch
 
 from voiceserver.audio.vad import VoiceActivity
 from voiceserver.bench.report import Report
-from voiceserver.bench.turn_events import KINDS, Events, correlations, events_of, spoken
+from voiceserver.bench.sync_llm.turn_events import KINDS, Events, correlations, events_of, spoken
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.engine.family import Samples
 from voiceserver.engine.sampling import Sampling

@@ -1,0 +1,1 @@
+"""SyncLLM: simulated dialogues with their turn events, and checkpoints with random weights."""
