@@ -13,7 +13,6 @@ from voiceserver.clock import VAD_WINDOW_SAMPLES
 from voiceserver.nn.duplex import DuplexPolicy, DuplexShape
 from voiceserver.nn.judges import TURN_END, Judge
 from voiceserver.scenes.texts import PARTS, texts
-from voiceserver.session.turns.forecast_detector import YIELDS_WINDOWS
 from voiceserver.training.duplex import timelines
 from voiceserver.training.duplex.development import OF_THEIR_OWN, development_texts
 from voiceserver.training.duplex.replay import READ_AFTER, decided, is_end, replayed
@@ -35,14 +34,14 @@ def forecasts(probability: float) -> np.ndarray:
     return np.full(80, probability, np.float32)
 
 
-def test_a_sure_forecast_decides_after_as_many_windows_as_in_a_call() -> None:
-    assert decided(END, forecasts(0.9), 0.5, None) == END.noticed + YIELDS_WINDOWS - 1
+def test_a_sure_forecast_decides_after_two_windows() -> None:
+    assert decided(END, forecasts(0.9), 0.5, None) == END.noticed + 1
     assert decided(PAUSE, forecasts(0.01), 0.1, 0.01) is None, "they go on first"
 
 
 def test_words_decide_where_nobody_else_is_sure_and_not_before_they_are_read() -> None:
     at = decided(END, forecasts(0.5), 0.5, 0.95)
-    assert at == END.noticed + READ_AFTER + YIELDS_WINDOWS - 1
+    assert at == END.noticed + READ_AFTER + 1
     unread = decided(END, forecasts(0.5), 0.5, None)
     assert unread is not None
     assert unread > at

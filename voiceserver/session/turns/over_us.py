@@ -1,7 +1,7 @@
 """A sound while the assistant speaks: first a doubt, soon an interruption or nothing.
 
-The policy's forecasts raise the doubt. Whether the sound takes the floor says the engine's judge of
-sounds, asked again while the sound lasts; where there is none, the words of the sound.
+The policy's forecasts raise the doubt, or the engine's judge of sounds, which says whether it takes
+the floor and is asked again while it lasts. Where there is no judge, the words of the sound say.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from voiceserver.session.turns.events import AskFloor, AskWords, Dismissed, Doub
 from voiceserver.session.turns.floor import takes_floor
 
 # The policy's probability of an interruption: it is one, if in so many windows in a row (and the
-# judge does not object); it may be one; it is none (windows with voice). If nobody judges in time,
-# the likelier is taken.
+# judge does not object); it may be one; it is none (windows with voice, where there is no judge); a
+# judge is worth asking. If nobody judges in time, the likelier is taken.
 SURE, SURE_WINDOWS = 0.9, 2
 DOUBTFUL, DOUBTFUL_WINDOWS = 0.2, 2
 UNLIKELY, UNLIKELY_WINDOWS = 0.1, 4
@@ -29,7 +29,7 @@ FIRST_JUDGED_SAMPLES, JUDGED_AGAIN_SAMPLES = to_samples(320), to_samples(128)
 LONGEST_JUDGED_SAMPLES = to_samples(4000)  # who has not interrupted by then is no user
 # Words are read when the sound has been over for so long, or has gone on for so long.
 QUIET_SAMPLES, LONG_SOUND_SAMPLES = to_samples(128), to_samples(640)
-BREATH_SAMPLES = to_samples(320)
+BREATH_SAMPLES = to_samples(320)  # who has been quiet for longer will not go on
 HEARD_BEFORE_SAMPLES = to_samples(100)  # the first consonant is no voice yet
 SOUND_WINDOWS = 8.0  # a gap of a quarter second ends a sound
 OURS_WINDOWS = 3  # in a row, with voice: the sound that raised a doubt is our own voice
@@ -63,7 +63,7 @@ class SoundOverUs:
     def hear(self, window: SpeechActivity, interrupts: float, loud: bool) -> list[OverUsEvent]:
         """The next window; `interrupts` is the policy's probability of an interruption.
 
-        `loud`: it counts as voice though the VAD hears none.
+        `loud`: so loud for the room and its user that it counts as voice, if the VAD hears none.
         """
         self._heard_until = window.end_sample
         self._note_sound(window, loud or window.probability >= self._threshold)

@@ -19,7 +19,7 @@ import soundfile as sf
 from voiceserver.clock import LISTEN_RATE_HZ
 from voiceserver.scenes.kokoro import RATE_HZ, Spoken, Style, synthesize
 from voiceserver.scenes.voices import BASES, heard_at
-from voiceserver.training.duplex.speech import Stored, read_stored
+from voiceserver.training.duplex.speech import Stored, one_of, read_stored
 from voiceserver.training.duplex.texts import drawn_text
 from voiceserver.training.replies import Reply
 
@@ -87,9 +87,7 @@ class Crowd:
 
     def say(self, random: Random, kind: str, voice: tuple[int, float]) -> tuple[str, Spoken]:
         speaker, size = voice
-        choices = self._speakers[speaker][kind]
-        chosen = choices[int(random.integers(len(choices)))]
-        return chosen.text, heard_at(Spoken(chosen.read(), chosen.marks), LISTEN_RATE_HZ * size)
+        return one_of(random, self._speakers[speaker][kind], size)
 
 
 def crowd_readings(speakers: int) -> int:

@@ -92,9 +92,7 @@ class PiperBank:
         return size
 
     def say(self, random: Random, kind: str, voice: float) -> tuple[str, Spoken]:
-        choices = self._stored[kind]
-        chosen = choices[int(random.integers(len(choices)))]
-        return chosen.text, heard_at(Spoken(chosen.read(), chosen.marks), LISTEN_RATE_HZ * voice)
+        return one_of(random, self._stored[kind], voice)
 
     def own(self, random: Random) -> list[Samples]:
         """A few replies in our own voice, some cut short."""
@@ -104,6 +102,12 @@ class PiperBank:
             most = round(random.uniform(*OWN_SECONDS) * LISTEN_RATE_HZ)
             sounds.append(stored[int(number)].read()[:most])
         return sounds
+
+
+def one_of(random: Random, choices: Sequence[Stored], size: float) -> tuple[str, Spoken]:
+    """Text and sound of one of them, as somebody larger or smaller would say it."""
+    chosen = choices[int(random.integers(len(choices)))]
+    return chosen.text, heard_at(Spoken(chosen.read(), chosen.marks), LISTEN_RATE_HZ * size)
 
 
 def bank_size(readings: int) -> int:
